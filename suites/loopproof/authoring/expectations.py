@@ -1,0 +1,27 @@
+"""Expected exceptions, without pytest, so that a reproducer needs the standard library alone."""
+
+from types import TracebackType
+
+
+class raises:  # noqa: N801 - reads like pytest.raises
+    """Context manager: the block must raise one of ``kinds`` (or a subclass); the exception is kept in ``value``.
+
+    Raises AssertionError if the block raises nothing; an exception of another type passes through unchanged.
+    """
+
+    value: BaseException
+
+    def __init__(self, *kinds: type[BaseException]) -> None:
+        self.kinds = kinds
+
+    def __enter__(self) -> "raises":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if value is None:
+            names = " or ".join(kind.__name__ for kind in self.kinds)
+            raise AssertionError(f"expected {names}, nothing was raised")
+        self.value = value
+        return isinstance(value, self.kinds)

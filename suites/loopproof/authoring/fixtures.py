@@ -1,0 +1,73 @@
+"""The fixtures of cases as plain generator functions: pytest runs them for the suite, a reproducer carries them along."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+Factory = Callable[[], asyncio.AbstractEventLoop]
+Report = dict[str, Any]
+
+
+def new_loop(loop_factory: Factory) -> Iterator[Factory]:
+    """A callable that returns a fresh loop of the kind under test; what a case leaves open is closed afterwards."""
+    made: list[asyncio.AbstractEventLoop] = []
+
+    def make() -> asyncio.AbstractEventLoop:
+        made.append(loop_factory())
+        return made[-1]
+
+    yield make
+    while made:
+        dispose(made.pop())
+
+
+def reports() -> Iterator[list[Report]]:
+    """The contexts that ``loop`` gave to its exception handler, in order."""
+    yield []
+
+
+def loop(new_loop: Factory, reports: list[Report]) -> Iterator[asyncio.AbstractEventLoop]:
+    """A fresh loop of the kind under test whose exception handler writes to ``reports``."""
+    loop = new_loop()
+    loop.set_exception_handler(lambda _, context: reports.append(context))
+    yield loop
+    dispose(loop)
+
+
+def logged() -> Iterator[list[logging.LogRecord]]:
+    """The records that reached the logger ``asyncio``, in order, while the case ran."""
+    records: list[logging.LogRecord] = []
+    logger = logging.getLogger("asyncio")
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign]
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    yield records
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+    logger.propagate = propagate
+
+
+def dispose(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what is left on ``loop``, shut down its generators and executor, and close it; nothing if closed."""
+    if loop.is_closed():
+        return
+    try:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left))
+            for task in left:
+                if not task.cancelled():
+                    task.exception()
+        with contextlib.suppress(NotImplementedError):
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        with contextlib.suppress(NotImplementedError):
+            loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()

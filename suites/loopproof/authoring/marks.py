@@ -1,0 +1,51 @@
+"""The marks of a case: which requirements it proves, and which capabilities of a loop it needs to do so."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
+
+from .execution import run_to_completion
+
+Case = TypeVar("Case", bound=Callable[..., Any])
+
+
+def requires(*requirements: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Mark a case with the ids of the requirements that it proves.
+
+    A coroutine function becomes a plain function that runs it on the loop under test (fixture ``loop``), so no
+    other plugin for asynchronous tests ever sees a coroutine function and none can claim the case.
+    """
+
+    def mark(function: Callable[..., Any]) -> Callable[..., Any]:
+        case = _on_loop(function) if inspect.iscoroutinefunction(function) else function
+        return pytest.mark.requires(*requirements)(case)
+
+    return mark
+
+
+def needs(*capabilities: str) -> Callable[[Case], Case]:
+    """Mark a case with capabilities (see `loopproof.capabilities`) it uses beyond the API its requirement names."""
+
+    def mark(function: Case) -> Case:
+        return pytest.mark.needs(*capabilities)(function)
+
+    return mark
+
+
+def _on_loop(function: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(function)
+    takes_loop = "loop" in signature.parameters
+    parameters = list(signature.parameters.values())
+    if not takes_loop:
+        parameters.append(inspect.Parameter("loop", inspect.Parameter.KEYWORD_ONLY))
+
+    @functools.wraps(function)
+    def case(**arguments: Any) -> None:
+        loop = arguments["loop"] if takes_loop else arguments.pop("loop")
+        run_to_completion(loop, function, arguments)
+
+    case.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return case
