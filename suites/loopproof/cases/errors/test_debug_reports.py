@@ -91,7 +91,7 @@ def test_the_report_tells_where_a_failing_callback_was_scheduled(
         assert debug or not frames, f"a source_traceback without debug mode: {frames}"
 
 
-@requires("ERR-DEFAULT_EXCEPTION_HANDLER-05")
+@requires("ERR-DEFAULT_EXCEPTION_HANDLER-08")
 @needs("debug")
 def test_the_log_tells_whose_callback_made_the_report(new_loop: NewLoop, logged: Logged) -> None:
     """In debug mode a report that a callback makes is logged with the place where this callback was scheduled."""

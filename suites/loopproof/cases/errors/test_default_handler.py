@@ -50,7 +50,7 @@ def logged_at_error(logged: Logged) -> logging.LogRecord:
 def test_may_be_called_by_a_custom_handler(new_loop: NewLoop, logged: Logged) -> None:
     """A custom handler that passes its report on to the default handler has it logged."""
     loop = new_loop()
-    loop.set_exception_handler(lambda loop, context: loop.default_exception_handler(context))
+    loop.set_exception_handler(lambda *given: loop.default_exception_handler(given[-1]))
     loop.call_exception_handler({"message": "passed on"})
     assert logged_at_error(logged).getMessage() == "passed on"
 

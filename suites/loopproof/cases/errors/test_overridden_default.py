@@ -82,7 +82,7 @@ def test_it_hears_of_a_failing_handler(overriding: Make, logged: Logged) -> None
     contexts: list[Report] = []
     loop = overriding(contexts.append)
     error = ZeroDivisionError()
-    loop.set_exception_handler(lambda _, context: failing(error)(context))
+    loop.set_exception_handler(lambda *given: failing(error)(given[-1]))
     loop.call_exception_handler({"message": "a report"})
     assert [context["exception"] for context in contexts] == [error]
     assert not logged
@@ -92,7 +92,7 @@ def test_it_hears_of_a_failing_handler(overriding: Make, logged: Logged) -> None
 def test_both_handlers_fail(overriding: Make, logged: Logged) -> None:
     """Where the custom handler fails and the overridden default handler too, this is logged, and the loop goes on."""
     loop, order = overriding(failing(ZeroDivisionError())), list[str]()
-    loop.set_exception_handler(lambda _, context: failing(KeyError())(context))
+    loop.set_exception_handler(lambda *given: failing(KeyError())(given[-1]))
     loop.call_soon(lambda: [][0])
     loop.call_soon(order.append, "goes on")
     loop.call_soon(loop.stop)
@@ -109,6 +109,6 @@ def test_its_interrupts_are_raised(overriding: Make, kind: str, custom: bool) ->
     interrupt = {"KeyboardInterrupt": KeyboardInterrupt, "SystemExit": SystemExit}[kind]
     loop = overriding(failing(interrupt()))
     if custom:
-        loop.set_exception_handler(lambda _, context: failing(KeyError())(context))
+        loop.set_exception_handler(lambda *given: failing(KeyError())(given[-1]))
     with raises(interrupt):
         loop.call_exception_handler({"message": "a report"})

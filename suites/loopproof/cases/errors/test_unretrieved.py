@@ -138,7 +138,8 @@ async def test_a_handler_that_asks_late(loop: Loop, kind: str) -> None:
     """The future is whole when the handler gets it: it can be printed and asked, and what it tells agrees."""
     seen: list[tuple[object, ...]] = []
 
-    def handler(_: Loop, context: Report) -> None:
+    def handler(*given: Any) -> None:
+        context = given[-1]
         future = context["future"]
         seen.append((future.done(), future.exception() is context["exception"], bool(repr(future))))
 
@@ -222,7 +223,7 @@ async def test_reports_tell_in_debug_mode_where_it_was_created(loop: Loop, repor
 def test_nothing_of_a_report_is_kept(loop: Loop, kind: str) -> None:
     """After a handler that keeps nothing has returned, nothing keeps the exception of the report alive."""
     references: list[Any] = []
-    loop.set_exception_handler(lambda _, context: references.append(weakref.ref(context["exception"])))
+    loop.set_exception_handler(lambda *given: references.append(weakref.ref(given[-1]["exception"])))
 
     def raise_it() -> None:
         raise Failure
