@@ -296,8 +296,7 @@ def test_other_ready_descriptors_survive_an_interrupt(loop: asyncio.AbstractEven
         loop.add_reader(here.fileno(), read, number)
     with raises(KeyboardInterrupt):
         run_guarded(loop)
-    loop.call_later(0.002, loop.stop)
-    loop.run_forever()
+    run_once_more(loop)
     for here, there in pairs:
         loop.remove_reader(here.fileno())
         here.close()
