@@ -145,8 +145,11 @@ def test_a_context_without_message(new_loop: NewLoop, logged: Logged, context: s
     }
     loop = new_loop()
     loop.call_exception_handler(contexts[context])
-    assert logged_at_error(logged).getMessage().strip(), "nothing was logged in place of the message"
-    assert "text of the exception" not in logged[0].getMessage()
+    record = logged_at_error(logged)
+    assert record.getMessage().strip(), "nothing was logged in place of the message"
+    assert "text of the exception" not in record.getMessage()
+    logged_error = record.exc_info[1] if record.exc_info else None
+    assert logged_error is contexts[context].get("exception"), f"logged with the error {logged_error!r}"
 
 
 @requires("ERR-CALL_EXCEPTION_HANDLER-05")

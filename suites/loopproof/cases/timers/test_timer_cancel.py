@@ -117,8 +117,7 @@ async def test_a_timer_cancels_the_many_that_are_due_with_it(loop: asyncio.Abstr
     loop.call_at(when - 0.001, cancel_half)
     timers += [loop.call_at(when + number * 1e-6, ran.append, number) for number in range(200)]
     loop.call_later(0.008, done.set_result, None)
-    while loop.time() < when + 0.002:
-        pass
+    time.sleep(0.005)
     await done
     assert sorted(ran) == list(range(1, 200, 2))
 
