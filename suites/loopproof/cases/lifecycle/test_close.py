@@ -80,7 +80,8 @@ def test_a_running_loop_refuses_to_close(loop: asyncio.AbstractEventLoop) -> Non
         assert not loop.is_closed()
         assert loop.is_running()
         loop.call_soon(order.append, "callback")
-        loop.call_later(0.001, lambda: (order.append("timer"), loop.stop()))
+        loop.call_later(0.001, order.append, "timer")
+        loop.call_later(0.001, loop.stop)
 
     loop.call_soon(order.append, "before")
     loop.call_soon(close)
@@ -92,16 +93,17 @@ def test_a_running_loop_refuses_to_close(loop: asyncio.AbstractEventLoop) -> Non
 @requires("LIFE-CLOSE-01")
 def test_a_stopped_loop_refuses_to_close_until_its_run_ends(loop: asyncio.AbstractEventLoop) -> None:
     """close() right after stop(), still in the callback, is refused too."""
-    loop.call_soon(lambda: (loop.stop(), _refused(loop)))
+
+    def stop_and_close() -> None:
+        loop.stop()
+        with raises(RuntimeError):
+            loop.close()
+
+    loop.call_soon(stop_and_close)
     loop.run_forever()
     assert not loop.is_closed()
     loop.close()
     assert loop.is_closed()
-
-
-def _refused(loop: asyncio.AbstractEventLoop) -> None:
-    with raises(RuntimeError):
-        loop.close()
 
 
 @requires("LIFE-CLOSE-01")
@@ -135,7 +137,7 @@ def test_close_may_be_repeated(new_loop: NewLoop, ran: bool) -> None:
     if ran:
         loop.run_until_complete(asyncio.sleep(0))
     for _ in range(3):
-        assert loop.close() is None  # type: ignore[func-returns-value]
+        assert loop.close() is None
     with Background(loop.close):
         pass
     assert loop.is_closed()

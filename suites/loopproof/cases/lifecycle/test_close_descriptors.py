@@ -151,7 +151,12 @@ def test_watched_sockets_stay_open_and_usable(new_loop: Factory, direction: str)
         here.send(b"out")
         assert there.recv(10) == b"out"
         there.send(b"in")
-        other.add_reader(here.fileno(), lambda: (received.append(here.recv(10)), other.stop()))
+
+        def read() -> None:
+            received.append(here.recv(10))
+            other.stop()
+
+        other.add_reader(here.fileno(), read)
         other.run_forever()
         other.remove_reader(here.fileno())
     assert received == [b"in"]

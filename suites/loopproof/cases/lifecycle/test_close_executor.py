@@ -20,7 +20,7 @@ class Noting(concurrent.futures.ThreadPoolExecutor):
         super().__init__(max_workers=1)
         self.waits: list[bool] = []
 
-    def shutdown(self, wait: bool = True, **options: Any) -> None:  # type: ignore[override]
+    def shutdown(self, wait: bool = True, **options: Any) -> None:
         """Note the call and do it."""
         self.waits.append(wait)
         super().shutdown(wait, **options)
@@ -37,7 +37,7 @@ def test_close_does_not_wait_for_work(new_loop: NewLoop) -> None:
     def work() -> None:
         threads.append(threading.current_thread())
         started.set()
-        gate.wait(20)
+        gate.wait(3)
 
     async def main() -> None:
         loop.run_in_executor(None, work)
@@ -101,7 +101,7 @@ def test_work_that_ends_after_close_harms_nobody(new_loop: NewLoop, logged: list
 
     def work() -> str:
         started.set()
-        gate.wait(20)
+        gate.wait(3)
         if outcome == "exception":
             raise LookupError
         return "late"

@@ -155,14 +155,18 @@ def test_handlers_of_two_loops_one_after_another(new_loop: NewLoop) -> None:
     with dispositions(signal.SIGUSR1):
         for number in range(3):
             loop = new_loop()
-            loop.add_signal_handler(signal.SIGUSR1, lambda number=number, loop=loop: (got.append(number), loop.stop()))
             running = threading.Event()
-            loop.call_soon(running.set)
+
+            def handle(number: int = number, loop: asyncio.AbstractEventLoop = loop) -> None:
+                got.append(number)
+                loop.stop()
 
             def kill(running: threading.Event = running) -> None:
                 running.wait(5)
                 os.kill(os.getpid(), signal.SIGUSR1)
 
+            loop.add_signal_handler(signal.SIGUSR1, handle)
+            loop.call_soon(running.set)
             with Background(kill):
                 loop.run_forever()
             loop.close()

@@ -138,7 +138,7 @@ def test_create_task_is_refused_and_the_coroutine_untouched(new_loop: NewLoop, f
     loop = new_loop()
     made: list[object] = []
     if factory:
-        loop.set_task_factory(lambda loop, coro, **options: made.append(coro))  # type: ignore[arg-type,return-value]
+        loop.set_task_factory(lambda loop, coro, **options: made.append(coro))  # type: ignore[arg-type]
     loop.close()
     coroutine = asyncio.sleep(0)
     with raises(RuntimeError):
@@ -192,7 +192,7 @@ def test_removing_a_descriptor_of_a_closed_loop_returns_false(new_loop: NewLoop,
         assert getattr(loop, f"remove_{direction}")(here.fileno()) is False
 
 
-@requires("LIFE-CLOSE-18")
+@requires("SIG-ADD_SIGNAL_HANDLER-08")
 @needs("signals")
 def test_signal_handlers_cannot_be_added(new_loop: NewLoop) -> None:
     """add_signal_handler() on a closed loop raises RuntimeError and leaves disposition and wakeup descriptor alone."""

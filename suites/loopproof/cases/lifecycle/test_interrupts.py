@@ -65,19 +65,19 @@ PLACES: dict[str, Callable[[asyncio.AbstractEventLoop, BaseException], Any]] = {
 
 def run_guarded(loop: asyncio.AbstractEventLoop) -> None:
     """Run the loop until it is stopped or left by an exception; a loop that swallows the exception is stopped."""
+    guards: list[asyncio.Handle] = []
 
     def give_up(turns: int) -> None:
-        nonlocal guard
         if turns:
-            guard = loop.call_soon(give_up, turns - 1)
+            guards[:] = [loop.call_soon(give_up, turns - 1)]
         else:
             loop.stop()
 
-    guard: asyncio.Handle = loop.call_later(0.02, give_up, 50)
+    guards.append(loop.call_later(0.02, give_up, 50))
     try:
         loop.run_forever()
     finally:
-        guard.cancel()
+        guards[0].cancel()
 
 
 def run_once_more(loop: asyncio.AbstractEventLoop) -> list[int]:

@@ -16,7 +16,7 @@ NewLoop = Callable[[], asyncio.AbstractEventLoop]
 def test_returns_none_after_stop(loop: asyncio.AbstractEventLoop) -> None:
     """run_forever() returns None once stop() was called from a callback."""
     loop.call_soon(loop.stop)
-    assert loop.run_forever() is None  # type: ignore[func-returns-value]
+    assert loop.run_forever() is None
 
 
 @requires("LIFE-RUN_FOREVER-01")

@@ -40,19 +40,19 @@ def run_chain(loop: asyncio.AbstractEventLoop, length: int = 10) -> list[int]:
 
 def run_guarded(loop: asyncio.AbstractEventLoop, argument: Any) -> Any:
     """Run the loop with ``argument``; a loop that swallows an interrupt is stopped."""
+    guards: list[asyncio.Handle] = []
 
     def give_up(turns: int) -> None:
-        nonlocal guard
         if turns:
-            guard = loop.call_soon(give_up, turns - 1)
+            guards[:] = [loop.call_soon(give_up, turns - 1)]
         else:
             loop.stop()
 
-    guard: asyncio.Handle = loop.call_later(0.02, give_up, 50)
+    guards.append(loop.call_later(0.02, give_up, 50))
     try:
         return loop.run_until_complete(argument)
     finally:
-        guard.cancel()
+        guards[0].cancel()
 
 
 @requires("LIFE-RUN_UNTIL_COMPLETE-07", "LIFE-RUN_UNTIL_COMPLETE-08")

@@ -76,19 +76,19 @@ def throw(error: BaseException) -> None:
 
 def run_guarded(loop: asyncio.AbstractEventLoop) -> None:
     """Run the loop until it is stopped or left by an exception; a loop that swallows the exception is stopped."""
+    guards: list[asyncio.Handle] = []
 
     def give_up(turns: int) -> None:
-        nonlocal guard
         if turns:
-            guard = loop.call_soon(give_up, turns - 1)
+            guards[:] = [loop.call_soon(give_up, turns - 1)]
         else:
             loop.stop()
 
-    guard: asyncio.Handle = loop.call_later(0.02, give_up, 50)
+    guards.append(loop.call_later(0.02, give_up, 50))
     try:
         loop.run_forever()
     finally:
-        guard.cancel()
+        guards[0].cancel()
 
 
 @requires("LIFE-RUN_FOREVER-10", "LIFE-IS_RUNNING-01")
@@ -308,7 +308,12 @@ def test_is_running_tells_runs_apart(loop: asyncio.AbstractEventLoop) -> None:
 def test_a_stop_request_alone_does_not_change_is_running(loop: asyncio.AbstractEventLoop) -> None:
     """stop() on a loop that does not run leaves is_running() False; in a callback it leaves it True."""
     seen: list[bool] = []
-    loop.call_soon(lambda: (loop.stop(), seen.append(loop.is_running())))
+
+    def stop() -> None:
+        loop.stop()
+        seen.append(loop.is_running())
+
+    loop.call_soon(stop)
     loop.run_forever()
     assert seen == [True]
     loop.stop()

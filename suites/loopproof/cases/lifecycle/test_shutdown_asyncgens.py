@@ -102,7 +102,7 @@ async def test_a_generator_counts_however_it_was_begun(loop: asyncio.AbstractEve
     if begin == "anext":
         await anext(generator)
     elif begin == "asend":
-        await generator.asend(None)  # type: ignore[arg-type]
+        await generator.asend(None)
     else:
         async for _ in generator:
             break
@@ -311,7 +311,7 @@ async def test_a_generator_that_is_busy_is_reported(
         yield 1
 
     generator, other = busy(), noting(closed)
-    iterating = loop.create_task(anext(generator))  # type: ignore[arg-type]
+    iterating = loop.create_task(anext(generator))
     await asyncio.sleep(0)
     await anext(other)
     await loop.shutdown_asyncgens()
@@ -376,4 +376,4 @@ def test_the_shutdown_of_a_closed_loop_without_generators_completes(new_loop: Ne
     """shutdown_asyncgens() of a closed loop that has no generators open completes, run by another loop."""
     loop, other = new_loop(), new_loop()
     loop.close()
-    assert other.run_until_complete(loop.shutdown_asyncgens()) is None  # type: ignore[func-returns-value]
+    assert other.run_until_complete(loop.shutdown_asyncgens()) is None

@@ -4,7 +4,7 @@ import asyncio
 import concurrent.futures
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,7 +27,7 @@ class Work:
         """Run until released."""
         self.thread = threading.current_thread()
         self.started.set()
-        self.released.wait(20)
+        self.released.wait(5)
         return "worked"
 
     def __enter__(self) -> "Work":
@@ -35,6 +35,12 @@ class Work:
 
     def __exit__(self, *_: object) -> None:
         self.released.set()
+
+
+def shutdown_within(loop: Any, timeout: float | None) -> Coroutine[Any, Any, None]:
+    """Return the shutdown with a timeout, which Python 3.11 does not have yet."""
+    shutdown: Coroutine[Any, Any, None] = loop.shutdown_default_executor(timeout=timeout)
+    return shutdown
 
 
 async def started(work: Work) -> None:
@@ -188,7 +194,7 @@ async def test_the_shutdown_without_limit_waits_long(loop: asyncio.AbstractEvent
         loop.run_in_executor(None, work)
         await started(work)
         release = loop.create_task(release_later(work, released))
-        await loop.shutdown_default_executor(timeout=None)
+        await shutdown_within(loop, None)
         assert released == ["released"], "the shutdown without limit returned while a function runs"
         await release
     assert [str(warning.message) for warning in caught] == []
@@ -201,7 +207,7 @@ async def test_a_timeout_that_suffices_changes_nothing(loop: asyncio.AbstractEve
     """With a timeout that does not expire the workers are joined and no warning is issued."""
     worker = await loop.run_in_executor(None, threading.current_thread)
     with warnings_as_list() as caught:
-        await loop.shutdown_default_executor(timeout)
+        await shutdown_within(loop, timeout)
     assert not worker.is_alive()
     assert [str(warning.message) for warning in caught] == []
 
@@ -214,7 +220,7 @@ async def expire(loop: asyncio.AbstractEventLoop, timeout: float) -> None:
         await started(work)
         release = loop.create_task(release_later(work, released))
         with warnings_as_list() as caught:
-            await loop.shutdown_default_executor(timeout)
+            await shutdown_within(loop, timeout)
         assert released == [], "the shutdown returned only after the function had ended, whatever its timeout"
         assert [warning.category for warning in caught] == [RuntimeWarning]
         with raises(RuntimeError):
@@ -250,7 +256,7 @@ async def test_the_loop_is_not_blocked_while_the_timeout_elapses(loop: asyncio.A
         await started(work)
         release = loop.create_task(release_later(work, released))
         with warnings_as_list():
-            shutdown = loop.create_task(loop.shutdown_default_executor(timeout=0.005))
+            shutdown = loop.create_task(shutdown_within(loop, 0.005))
             while not shutdown.done():
                 turns.append(len(turns))
                 await asyncio.sleep(0)
@@ -273,7 +279,7 @@ def test_the_loop_can_be_closed_after_a_timeout(new_loop: NewLoop) -> None:
             await started(work)
             release = loop.create_task(release_later(work, released))
             with warnings_as_list():
-                await loop.shutdown_default_executor(0.005)
+                await shutdown_within(loop, 0.005)
             assert released == [], "the shutdown did not honour its timeout"
             release.cancel()
 
@@ -287,4 +293,4 @@ def test_the_shutdown_of_a_closed_loop_completes(new_loop: NewLoop) -> None:
     """shutdown_default_executor() of a closed loop, run by another loop, completes."""
     loop, other = new_loop(), new_loop()
     loop.close()
-    assert other.run_until_complete(loop.shutdown_default_executor()) is None  # type: ignore[func-returns-value]
+    assert other.run_until_complete(loop.shutdown_default_executor()) is None
