@@ -47,7 +47,7 @@ class Watch:
         now, clock = self.loop.time(), time.monotonic()
         if now < due - self.allowed:
             self.early.append(f"a delay of {delay * 1e3:.2f} ms ended {(due - now) * 1e3:.3f} ms early by loop.time()")
-        if clock < real - self.allowed:
+        if clock < real - 2 * self.allowed:  # one step each when it was set and when it ran
             self.early.append(f"a delay of {delay * 1e3:.2f} ms ended {(real - clock) * 1e3:.3f} ms early in real time")
         self.left -= 1
         if not self.left:
@@ -56,7 +56,7 @@ class Watch:
     async def finish(self) -> None:
         """Wait for all timers; none may have been early."""
         await self.done
-        assert not self.early, f"early by more than {self.allowed * 1e3:.4f} ms, what the clock resolves: {self.early}"
+        assert not self.early, f"early by more than the clock resolves, {self.allowed * 1e3:.4f} ms: {self.early}"
 
 
 @requires("TIMER-CALL_LATER-01", "TIMER-CALL_AT-01", "TIMER-CALL_AT-05")
@@ -134,14 +134,11 @@ async def test_after_the_timer_before_was_cancelled(loop: asyncio.AbstractEventL
 
 
 @requires("TIMER-CALL_LATER-18")
-@pytest.mark.parametrize("delay", [0.0001, 0.0003, 0.00049, 0.0009, 0.0014])
 @pytest.mark.parametrize("method", ["call_later", "call_at"])
-async def test_fractions_of_a_millisecond_are_waited_for(
-    loop: asyncio.AbstractEventLoop, method: str, delay: float
-) -> None:
+async def test_fractions_of_a_millisecond_are_waited_for(loop: asyncio.AbstractEventLoop, method: str) -> None:
     """A delay is not rounded down to milliseconds: in real time it is waited for to the resolution of the clock."""
     early: list[str] = []
-    for _ in range(5):
+    for delay in (0.0001, 0.0003, 0.00049, 0.0009, 0.0014) * 4:
         fired = loop.create_future()
         start = time.monotonic()
         if method == "call_later":
@@ -151,5 +148,5 @@ async def test_fractions_of_a_millisecond_are_waited_for(
         await fired
         waited = time.monotonic() - start
         if waited < delay - time.get_clock_info("monotonic").resolution - 1e-8:
-            early.append(f"{waited * 1e3:.3f} ms")
-    assert not early, f"a delay of {delay * 1e3} ms was over after {early}"
+            early.append(f"{delay * 1e3} ms ended after {waited * 1e3:.3f} ms")
+    assert not early, f"too early: {early}"

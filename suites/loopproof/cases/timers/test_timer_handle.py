@@ -161,8 +161,8 @@ def test_repr_never_raises(loop: asyncio.AbstractEventLoop, state: str) -> None:
             raise ValueError("cannot be printed")
 
     texts: list[str] = []
-    loop.call_later(0.004, loop.stop)
     timer: asyncio.TimerHandle = loop.call_later(0.001, lambda _: texts.append(repr(timer)), Unprintable())
+    loop.call_later(0.004, loop.stop)
     if state == "cancelled":
         timer.cancel()
     if state in ("ran", "running"):

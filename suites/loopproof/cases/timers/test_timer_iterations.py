@@ -38,10 +38,10 @@ async def test_a_timer_set_by_a_timer_waits_for_those_due_with_it(loop: asyncio.
     def setter() -> None:
         order.append("first")
         loop.call_later(0, order.append, "set by first")
+        loop.call_later(0.002, done.set_result, None)
 
     loop.call_later(0.001, setter)
     loop.call_later(0.002, order.append, "second")
-    loop.call_later(0.005, done.set_result, None)
     time.sleep(0.004)
     await done
     assert order == ["first", "second", "set by first"]
@@ -54,12 +54,12 @@ async def test_ready_callbacks_go_before_timers_that_fall_due(loop: asyncio.Abst
     done = loop.create_future()
 
     def long_callback() -> None:
+        loop.call_later(0.001, order.append, "timer")
         time.sleep(0.002)
         loop.call_soon(order.append, "callback")
+        loop.call_later(0.002, done.set_result, None)
 
-    loop.call_later(0.001, order.append, "timer")
     loop.call_soon(long_callback)
-    loop.call_later(0.004, done.set_result, None)
     await done
     assert order == ["callback", "timer"]
 

@@ -118,8 +118,10 @@ def test_a_timer_that_is_never_due(loop: asyncio.AbstractEventLoop, method: str,
     """With an infinite delay, or one at the end of the range, the timer is taken and never runs; others do."""
     order: list[str] = []
     timer = getattr(loop, method)(when, order.append, "never")
+    run_for(loop, 0.001)
     loop.call_later(0.001, order.append, "soon")
-    run_for(loop, 0.004)
+    loop.call_later(0.002, loop.stop)
+    loop.run_forever()
     timer.cancel()
     assert order == ["soon"], f"{method}({when}) beside a timer for 1 ms: these ran: {order}"
 

@@ -4,6 +4,7 @@ import asyncio
 import math
 import random
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -19,18 +20,31 @@ def first_disorder(deadlines: list[float]) -> str:
     return ""
 
 
+def set_together(set_all: Callable[[], list[asyncio.TimerHandle]], within: float) -> None:
+    """Set timers; if that took longer than ``within`` seconds, on a busy machine, cancel them and try again."""
+    while True:
+        start = time.monotonic()
+        timers = set_all()
+        if time.monotonic() - start < within:
+            return
+        for timer in timers:
+            timer.cancel()
+
+
 @requires("TIMER-CALL_LATER-05")
 @pytest.mark.parametrize("method", ["call_later", "call_at"])
 async def test_the_order_is_not_that_of_registration(loop: asyncio.AbstractEventLoop, method: str) -> None:
     """Timers run by deadline whether registered in ascending, descending or mixed order."""
     order: list[int] = []
     done = loop.create_future()
-    start = loop.time()
-    for ms in (8, 2, 6, 4, 10, 1, 3):
+
+    def set_all() -> list[asyncio.TimerHandle]:
         if method == "call_later":
-            loop.call_later(ms / 1e3, order.append, ms)
-        else:
-            loop.call_at(start + ms / 1e3, order.append, ms)
+            return [loop.call_later(ms / 1e3, order.append, ms) for ms in (8, 2, 6, 4, 10, 1, 3)]
+        start = loop.time()
+        return [loop.call_at(start + ms / 1e3, order.append, ms) for ms in (8, 2, 6, 4, 10, 1, 3)]
+
+    set_together(set_all, 0.001)
     loop.call_later(0.012, done.set_result, None)
     await done
     assert order == sorted(order), f"timers for 1, 2, 3, 4, 6, 8 and 10 ms ran in the order {order}"
@@ -42,9 +56,14 @@ async def test_call_later_and_call_at_share_one_order(loop: asyncio.AbstractEven
     """Timers set by call_later() and by call_at() are ordered among each other."""
     order: list[str] = []
     done = loop.create_future()
-    loop.call_at(loop.time() + 0.006, order.append, "call_at 6 ms")
-    loop.call_later(0.004, order.append, "call_later 4 ms")
-    loop.call_at(loop.time() + 0.002, order.append, "call_at 2 ms")
+    set_together(
+        lambda: [
+            loop.call_at(loop.time() + 0.006, order.append, "call_at 6 ms"),
+            loop.call_later(0.004, order.append, "call_later 4 ms"),
+            loop.call_at(loop.time() + 0.002, order.append, "call_at 2 ms"),
+        ],
+        0.001,
+    )
     loop.call_later(0.008, done.set_result, None)
     await done
     assert order == ["call_at 2 ms", "call_later 4 ms", "call_at 6 ms"]
@@ -81,8 +100,7 @@ async def test_all_that_fell_due_during_a_long_callback(loop: asyncio.AbstractEv
     """Timers that fell due one after the other while a callback ran are caught up with in the order of deadlines."""
     order: list[int] = []
     done = loop.create_future()
-    for ms in (5, 1, 3, 2, 4):
-        loop.call_later(ms / 1e3, order.append, ms)
+    set_together(lambda: [loop.call_later(ms / 1e3, order.append, ms) for ms in (5, 1, 3, 2, 4)], 0.001)
     loop.call_later(0.006, done.set_result, None)
     time.sleep(0.01)
     await done
@@ -92,34 +110,42 @@ async def test_all_that_fell_due_during_a_long_callback(loop: asyncio.AbstractEv
 @requires("TIMER-CALL_LATER-05")
 async def test_an_earlier_timer_set_while_waiting_for_a_later_one(loop: asyncio.AbstractEventLoop) -> None:
     """Each new timer that is nearer than all others is noticed, though the loop has already waited for another."""
-    order: list[int] = []
+    order: list[str] = []
     done = loop.create_future()
-    loop.call_later(3600, order.append, 3600).cancel()
-    late = loop.call_later(3600, order.append, 3600)
-    for ms in (9, 7, 5, 3):
-        loop.call_later(ms / 1e3, order.append, ms)
+    loop.call_later(7200, order.append, "cancelled").cancel()
+    timers = []
+    for seconds in (7200, 3600, 1800, 900):
+        timers.append(loop.call_later(seconds, order.append, "distant"))
         await asyncio.sleep(0)
-    loop.call_later(0.012, done.set_result, None)
+        loop.call_later(0.001, order.append, "near")
+        await asyncio.sleep(0.0015)
+    loop.call_later(0.002, done.set_result, None)
     await done
-    late.cancel()
-    assert order == [3, 5, 7, 9]
+    for timer in timers:
+        timer.cancel()
+    assert order == ["near"] * 4
 
 
 @requires("TIMER-CALL_AT-07")
-@pytest.mark.parametrize("gap", ["0.3 ms", "10 us", "1 us", "1 ulp"])
-@pytest.mark.parametrize("direction", ["ahead", "past"])
-def test_close_deadlines(loop: asyncio.AbstractEventLoop, gap: str, direction: str) -> None:
+@pytest.mark.parametrize(
+    ("direction", "gap"), [("ahead", "0.3 ms"), ("ahead", "10 us"), ("ahead", "1 ulp"), ("past", "1 ulp")]
+)
+def test_close_deadlines(loop: asyncio.AbstractEventLoop, direction: str, gap: str) -> None:
     """Deadlines that differ by less than a millisecond, down to one unit in the last place, keep their order."""
-    sizes = {"0.3 ms": 3e-4, "10 us": 1e-5, "1 us": 1e-6, "1 ulp": 0.0}
-    when = loop.time() + (0.003 if direction == "ahead" else -0.02)
-    deadlines = []
-    for _ in range(40 if gap != "0.3 ms" else 10):
-        when = when + sizes[gap] if sizes[gap] else math.nextafter(when, math.inf)
-        deadlines.append(when)
+    sizes = {"0.3 ms": 3e-4, "10 us": 1e-5, "1 ulp": 0.0}
     fired: list[float] = []
-    shuffled = random.Random(gap).sample(deadlines, len(deadlines))
-    for deadline in shuffled:
-        loop.call_at(deadline, fired.append, deadline)
+    deadlines: list[float] = []
+
+    def set_all() -> list[asyncio.TimerHandle]:
+        deadlines.clear()
+        when = loop.time() + (0.004 if direction == "ahead" else -0.02)
+        for _ in range(40 if gap != "0.3 ms" else 10):
+            when = when + sizes[gap] if sizes[gap] else math.nextafter(when, math.inf)
+            deadlines.append(when)
+        shuffled = random.Random(gap).sample(deadlines, len(deadlines))
+        return [loop.call_at(deadline, fired.append, deadline) for deadline in shuffled]
+
+    set_together(set_all, 0.003)
     loop.call_later(0.012, loop.stop)
     loop.run_forever()
     assert not first_disorder(fired), first_disorder(fired)

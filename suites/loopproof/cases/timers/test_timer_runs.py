@@ -17,8 +17,9 @@ def test_what_fell_due_while_the_loop_was_stopped_runs_next(loop: asyncio.Abstra
     order: list[str] = []
     loop.call_soon(loop.stop)
     loop.run_forever()
-    loop.call_later(0.002, order.append, "second")
-    loop.call_later(0.001, order.append, "first")
+    start = loop.time()
+    loop.call_at(start + 0.002, order.append, "second")
+    loop.call_at(start + 0.001, order.append, "first")
     time.sleep(0.004)
     loop.call_later(0.001, loop.stop)
     loop.run_forever()
@@ -35,6 +36,8 @@ def test_a_timer_waits_across_many_runs(loop: asyncio.AbstractEventLoop) -> None
     while time.monotonic() < end:
         loop.call_soon(loop.stop)
         loop.run_forever()
+    loop.call_later(0.001, loop.stop)
+    loop.run_forever()
     assert len(ran) == 1, f"a timer ran {len(ran)} times in many short runs"
     assert ran[0] >= due - 0.001
 
@@ -68,8 +71,8 @@ def test_stop_from_a_timer(loop: asyncio.AbstractEventLoop) -> None:
 def test_set_before_the_first_run_and_from_a_thread_that_runs_the_loop_later(loop: asyncio.AbstractEventLoop) -> None:
     """Timers set in one thread before the loop runs in another are run there."""
     order: list[str] = []
-    loop.call_later(0.002, loop.stop)
     loop.call_later(0.001, order.append, "timer")
+    loop.call_later(0.002, loop.stop)
     with Background(loop.run_forever):
         pass
     assert order == ["timer"]
@@ -151,8 +154,9 @@ async def test_timers_in_debug_mode(loop: asyncio.AbstractEventLoop) -> None:
     loop.set_debug(True)
     order: list[int] = []
     done = loop.create_future()
-    timers = {ms: loop.call_later(ms / 1e3, order.append, ms) for ms in (3, 1, 4, 2)}
+    start = loop.time() + 0.005
+    timers = {ms: loop.call_at(start + ms / 1e3, order.append, ms) for ms in (3, 1, 4, 2)}
     timers[3].cancel()
-    loop.call_later(0.006, done.set_result, None)
+    loop.call_at(start + 0.006, done.set_result, None)
     await done
     assert order == [1, 2, 4]
