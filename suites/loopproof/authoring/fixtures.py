@@ -31,16 +31,16 @@ def reports() -> Iterator[list[Report]]:
 def loop(new_loop: Factory, reports: list[Report]) -> Iterator[asyncio.AbstractEventLoop]:
     """A fresh loop of the kind under test whose exception handler writes to ``reports``."""
     loop = new_loop()
-    loop.set_exception_handler(lambda _, context: reports.append(context))
+    loop.set_exception_handler(lambda *given: reports.append(given[-1]))  # that it is given the loop is a case of its own
     yield loop
     dispose(loop)
 
 
 def logged() -> Iterator[list[logging.LogRecord]]:
-    """The records that reached the logger ``asyncio``, in order, while the case ran."""
+    """The warnings and errors that reached the logger ``asyncio``, in order, while the case ran."""
     records: list[logging.LogRecord] = []
     logger = logging.getLogger("asyncio")
-    handler = logging.Handler()
+    handler = logging.Handler(logging.WARNING)
     handler.emit = records.append  # type: ignore[method-assign]
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)

@@ -12,7 +12,7 @@ def case_id(nodeid: str) -> str | None:
     """
     path, separator, name = nodeid.partition("::")
     parts = Path(path).parts
-    for index in range(len(parts) - 1, -1, -1):
+    for index in range(len(parts) - 3, -1, -1):
         if parts[index] == "cases" and parts[index - 1 : index] in ((), ("loopproof",)):
             return "/".join(parts[index + 1 :]) + separator + name
     return None

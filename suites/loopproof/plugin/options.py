@@ -1,10 +1,14 @@
 """The options that the suite adds to pytest's command line."""
 
+import os
+
 import pytest
 
 LEVELS = ("must", "should", "may")
 DEADLINE = 10.0
 MEMORY = 8192
+WORKERS = 2
+RESTARTS = 1_000_000
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -36,3 +40,15 @@ def add_markers(config: pytest.Config) -> None:
         "deadline(seconds): the time after which this case has hung",
     ):
         config.addinivalue_line("markers", line)
+
+
+def default_to_workers(config: pytest.Config) -> None:
+    """Run in worker processes unless ``-n`` says otherwise; a dead one is replaced however often that takes.
+
+    Each dead worker has used up a case, so the number of cases bounds the replacements.
+    """
+    given = config.option
+    if given.numprocesses is None and given.dist == "no" and not given.usepdb:
+        given.numprocesses = min(WORKERS, os.cpu_count() or 1)
+    if given.maxworkerrestart is None:
+        given.maxworkerrestart = str(RESTARTS)

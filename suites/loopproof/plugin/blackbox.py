@@ -1,0 +1,83 @@
+"""The black box of a worker process: a file that outlives it and holds the last words of whatever killed it."""
+
+import faulthandler
+import fcntl
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+LAST_WORDS = 32 * 1024
+"""Bytes of output kept as evidence of one case, counted from the end."""
+
+_FIRST_DESCRIPTOR = 512
+"""The file's own descriptor stays away from the low numbers that loops and cases get."""
+
+_TIMEOUT = "Timeout ("
+"""How faulthandler begins a dump that `dump_traceback_later` made."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """What the survivors need to know of a case whose process died in it."""
+
+    case: str
+    requirements: list[str]
+    expected: str
+    parameters: dict[str, str | None]
+
+
+class BlackBox:
+    """Collects what a worker and its loop write during one case, and the dumps of fatal signals."""
+
+    def __init__(self, path: Path) -> None:
+        opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self.descriptor = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, _FIRST_DESCRIPTOR)
+        os.close(opened)
+
+    def take_over_output(self) -> None:
+        """Let what is written to the standard output and error of this process go to the file, and fatal signals' dumps."""
+        faulthandler.enable(self.descriptor)
+        os.dup2(self.descriptor, 1)
+        os.dup2(self.descriptor, 2)
+
+    def begin(self, note: Note) -> None:
+        """Forget the previous case and note the one that starts."""
+        os.ftruncate(self.descriptor, 0)
+        os.write(self.descriptor, json.dumps(asdict(note)).encode() + b"\n")
+
+    def words(self) -> str:
+        """Return what was written since the case began."""
+        size = os.fstat(self.descriptor).st_size
+        start = max(0, size - LAST_WORDS)
+        text = os.pread(self.descriptor, size - start, start).decode(errors="replace")
+        return text.partition("\n")[2] if start == 0 else text
+
+
+def arm(box: BlackBox | None, seconds: float) -> None:
+    """After ``seconds``, dump the stacks of all threads to the box (or standard error) and end the process.
+
+    faulthandler's own thread does it, so it works while some other thread holds the GIL.
+    """
+    file = sys.__stderr__ if box is None else box.descriptor
+    faulthandler.dump_traceback_later(seconds, exit=True, file=file)  # type: ignore[arg-type]
+
+
+def disarm() -> None:
+    """Cancel what `arm` set."""
+    faulthandler.cancel_dump_traceback_later()
+
+
+def last_words(path: Path) -> tuple[Note | None, str]:
+    """Return which case a dead worker was in, None where nothing was noted, and what was written since it began."""
+    try:
+        first, _, words = path.read_bytes().decode(errors="replace").partition("\n")
+        return Note(**json.loads(first)), words[-LAST_WORDS:]
+    except (OSError, ValueError, TypeError):
+        return None, ""
+
+
+def timed_out(words: str) -> bool:
+    """Tell whether the words contain the dump of a deadline that passed."""
+    return any(line.startswith(_TIMEOUT) for line in words.splitlines())

@@ -1,0 +1,119 @@
+"""Runs each case in the process at hand: deadline, black box, search for leftovers, and a verdict on each phase."""
+
+import contextlib
+import gc
+import inspect
+from collections.abc import Generator, Iterator
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from ..cases import case_id
+from . import blackbox
+from .blackbox import BlackBox
+from .hygiene import GRACE, Leftovers, Watch
+from .settings import Settings
+from .verdicts import LEAK, Judge, note_of
+
+_WATCH = pytest.StashKey[Watch]()
+_LASTING = pytest.StashKey[bool]()
+
+
+class Execution:
+    """Plugin object of a process that runs cases: a worker with its black box, or pytest itself with ``-n0``."""
+
+    def __init__(self, settings: Settings, box: BlackBox | None) -> None:
+        self._settings = settings
+        self._box = box
+        self._judge = Judge(settings.profile, box)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self) -> None:
+        """Take what the interpreter holds by now out of every later garbage collection."""
+        gc.collect()
+        gc.freeze()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """Run a case; once more if it left a resource of the process behind.
+
+        What a loop makes once for the process and keeps (a resolver's threads, say) is no leak. A leak happens again.
+        """
+        case = case_id(item.nodeid)
+        if case is None:
+            return None
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        reports = self._attempt(item, case, nextitem)
+        if item.stash.get(_LASTING, False):
+            reports = self._attempt(item, case, nextitem)
+        for report in reports:
+            item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    def _attempt(self, item: pytest.Item, case: str, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
+        item.stash[_LASTING] = item.stash[LEAK] = False
+        if self._box is not None:
+            self._box.begin(note_of(item, case))
+        blackbox.arm(self._box, self._deadline_of(item) + GRACE)
+        try:
+            with Watch() as watch:
+                item.stash[_WATCH] = watch
+                return runtestprotocol(item, log=False, nextitem=nextitem)
+        finally:
+            blackbox.disarm()
+
+    def _deadline_of(self, item: pytest.Item) -> float:
+        marker = item.get_closest_marker("deadline")
+        return max(float(marker.args[0]), self._settings.deadline) if marker else self._settings.deadline
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_setup(self) -> Generator[None, None, None]:
+        """A loop that raises KeyboardInterrupt fails its case and does not end the run."""
+        with self._contained():
+            yield
+
+    pytest_runtest_call = pytest_runtest_setup
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
+        """After the fixtures are gone, fail where the case left something behind."""
+        with self._contained():
+            yield
+            if _WATCH in item.stash:
+                self._refuse(item, item.stash[_WATCH].inspect())
+
+    @contextlib.contextmanager
+    def _contained(self) -> Iterator[None]:
+        if self._box is not None:  # pytest's own capture, set up anew for each phase, dies with the process
+            self._box.take_over_output()
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            if self._box is None:  # may be the user's own
+                raise
+            raise AssertionError("KeyboardInterrupt came out of the case") from error
+
+    @staticmethod
+    def _refuse(item: pytest.Item, left: Leftovers) -> None:
+        taken = inspect.signature(item.obj).parameters if isinstance(item, pytest.Function) else {}
+        item.stash[_LASTING] = bool(left.lasting)
+        item.stash[LEAK] = bool(left.lasting or left.warned)
+        lines = left.lasting + left.warned + left.lost
+        if "logged" not in taken:
+            lines += [f"unexpected error logged by asyncio: {text}" for text in left.logged]
+        if "reports" not in taken and isinstance(item, pytest.Function):
+            reports = item.funcargs.get("reports", ())
+            lines += [f"unexpected call of the exception handler: {report!r}" for report in reports]
+        if lines:
+            pytest.fail("left behind by the case:\n" + "\n".join(f"  {line}" for line in lines), pytrace=False)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Attach the verdict on the phase, with message and evidence, to pytest's report of it."""
+        report = yield
+        if case_id(item.nodeid) is not None:
+            self._judge.judge(item, call, report)
+        return report

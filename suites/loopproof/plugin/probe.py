@@ -1,0 +1,128 @@
+"""The probe: before any case, load the loop in a process of its own and try once what it can do.
+
+``python -m loopproof.plugin.probe LOOP [CAPABILITY ...]`` writes one JSON line a fact, so that what was found before
+the loop took the process down is kept.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from ..loops import LoopError, LoopSpec
+from .blackbox import arm, disarm
+from .claims import MISSING, WORKS, Claims
+from .probes import PROBES
+
+PATIENCE = 10.0
+"""Seconds that loading the loop, and each attempt, may take."""
+
+
+def probe(loop: LoopSpec, lacks: frozenset[str]) -> Claims:
+    """Try the loop and return what it can do.
+
+    Raises `LoopError` with one line where no usable loop can be had, also where loading it kills the process.
+    """
+    facts = _facts(loop.text, [])
+    if "error" in facts:
+        raise LoopError(str(facts["error"]))
+    if "absent" not in facts:
+        raise LoopError(f"{loop.text}: {facts['death']} while the loop was loaded or made; nothing could be run")
+    probed: dict[str, str] = {}
+    while left := [name for name in PROBES if name not in probed]:
+        found = _facts(loop.text, left)
+        probed.update(found["probed"])
+        if left[0] not in probed:
+            probed[left[0]] = str(found.get("death") or found.get("error"))
+    return Claims(frozenset(facts["absent"]), probed, lacks)
+
+
+def _facts(loop: str, capabilities: Sequence[str]) -> dict[str, Any]:
+    """Run the probe in a process and gather its facts; ``death`` says how it ended if not well."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    command = [sys.executable, "-m", __name__, loop, *(capabilities or ["-"])]
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=PATIENCE * (len(capabilities) + 2))
+        except subprocess.TimeoutExpired as expired:  # its watchdog is dead, or a child of it holds the pipes
+            process.kill()
+            output, errors = expired.stdout or b"", b"Timeout ("
+    facts: dict[str, Any] = {"probed": {}}
+    for line in output.decode(errors="replace").splitlines():
+        try:
+            fact = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(fact, dict):
+            facts["probed"].update(fact.pop("probed", {}))
+            facts.update(fact)
+    if "end" not in facts:
+        facts["death"] = _death(process.returncode, errors.decode(errors="replace"))
+    return facts
+
+
+def _death(status: int, errors: str) -> str:
+    if status < 0:
+        return f"the process was killed by {signal.Signals(-status).name}"
+    if "Timeout (" in errors:
+        return f"nothing happened for {PATIENCE:g} s"
+    last = errors.strip().splitlines()[-1:] or ["no message"]
+    return f"the process exited with status {status} ({last[0]})"
+
+
+def _say(**fact: object) -> None:
+    print(json.dumps(fact), flush=True)
+
+
+def _absent(loop: asyncio.AbstractEventLoop) -> list[str]:
+    base = asyncio.AbstractEventLoop
+    names = [name for name in vars(base) if not name.startswith("_") and callable(getattr(base, name))]
+    return [
+        name
+        for name in names
+        if not callable(getattr(loop, name, None)) or getattr(type(loop), name, None) is getattr(base, name)
+    ]
+
+
+def _attempt(factory: Any, name: str) -> str:
+    loop = factory()
+    try:
+        PROBES[name](loop)
+    except (NotImplementedError, AttributeError):
+        return MISSING
+    except Exception as error:
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+    finally:
+        loop.close()
+    return WORKS
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write the facts about the loop named first; capabilities to try follow it (``-``: none)."""
+    name, *capabilities = arguments
+    arm(None, PATIENCE)
+    try:
+        spec = LoopSpec.parse(name)
+        factory = spec.resolve()
+        loop = spec.make(factory)
+        _say(absent=_absent(loop))
+        loop.close()
+    except LoopError as error:
+        _say(error=str(error), end=True)
+        return
+    for capability in capabilities:
+        if capability in PROBES:
+            arm(None, PATIENCE)
+            _say(probed={capability: _attempt(factory, capability)})
+    disarm()
+    _say(end=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,86 @@
+"""The side of the run that survives: starts workers with a black box each, and tells how a dead one died."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..cases import case_id
+from ..profiles import Profile
+from ..report.reproducer import reproducer_of
+from .blackbox import Note, last_words, timed_out
+from .claims import Claims
+from .verdicts import EVIDENCE_LIMIT, MESSAGE_LIMIT, Finding, attach, excuse, printable
+
+WORKER_INPUT = "loopproof"
+"""Key of what a worker is told beyond pytest's options: see `Supervision.pytest_configure_node`."""
+
+
+class Supervision:
+    """Plugin object of the process that hands cases out to pytest-xdist's workers."""
+
+    def __init__(self, profile: Profile, claims: Claims, folder: Path) -> None:
+        self._profile = profile
+        self._claims = claims
+        self._folder = folder
+
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a new worker where its black box is and what the probe found."""
+        node.workerinput[WORKER_INPUT] = {
+            "box": str(self._box_of(node)),
+            "claims": self._claims.to_json(),
+        }
+
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        """Turn xdist's report of a dead worker into a verdict with evidence."""
+        node = report.node  # type: ignore[attr-defined]
+        status = _exit_status(node)
+        note, words = last_words(self._box_of(node))
+        case = case_id(crashitem) or crashitem
+        verdict, manner = _manner_of_death(status, words)
+        if note is None or note.case != case:
+            manner += f" (the last case that it noted was {note.case if note else 'none'})"
+            note = Note(case, [], "", {})
+        finding = Finding(
+            verdict,
+            note.requirements,
+            printable(f"{note.expected}\nseen: {manner}", MESSAGE_LIMIT),
+            printable(words, EVIDENCE_LIMIT),
+            reproducer_of(case, self._profile.factory, note.parameters),
+        )
+        report.longrepr = printable(f"{finding.message}\n\n{words}", EVIDENCE_LIMIT)
+        excuse(report, finding, self._profile, case, note.requirements)
+        attach(report, finding)
+
+    def _box_of(self, node: Any) -> Path:
+        return self._folder / node.gateway.id
+
+
+def _exit_status(node: Any) -> int | None:
+    """Return the exit status of a worker whose connection is gone; negative for a signal, None if it lives on."""
+    process = node.gateway._io.popen
+    try:
+        status: int = process.wait(timeout=10)
+    except Exception:
+        process.kill()
+        process.wait()
+        return None
+    return status
+
+
+def _manner_of_death(status: int | None, words: str) -> tuple[str, str]:
+    if status is None:
+        return "crash", "the worker closed its connection and lived on (descriptors of others closed?); it was killed"
+    if status < 0:
+        return "crash", f"the process was killed by {_signal_name(-status)}"
+    if timed_out(words):
+        return "hang", "the case did not end within its deadline; the stacks of all threads are in the evidence"
+    return "crash", f"the process exited with status {status} in the middle of the case"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,67 @@
+"""Each hostile loop gets the right verdict with evidence, costs one case, and the run goes on."""
+
+from pathlib import Path
+
+import miniature
+import pytest
+
+ATTACKS = {
+    "Segfaults": ("crash", "SIGSEGV", "attack"),
+    "Aborts": ("crash", "SIGABRT", "the loop lost its mind"),
+    "Killed": ("crash", "SIGKILL", ""),
+    "Exits": ("crash", "status 3", ""),
+    "ExitsWithZero": ("crash", "status 0", ""),
+    "CancelsTheWatchdogAndExits": ("crash", "status 1", ""),
+    "RaisesSystemExit": ("fail", "SystemExit", "attack"),
+    "RaisesKeyboardInterrupt": ("fail", "KeyboardInterrupt", "attack"),
+    "Sleeps": ("hang", "deadline", "attack"),
+    "Spins": ("hang", "deadline", "attack"),
+    "HoldsTheGil": ("hang", "deadline", "attack"),
+    "LeaksDescriptors": ("leak", "descriptor", ""),
+    "LeaksThreads": ("leak", "stray", ""),
+    "LeaksChildren": ("leak", "child process", ""),
+    "RaisesUnraisably": ("leak", "nobody hears this", ""),
+    "LeavesASocketOpen": ("leak", "ResourceWarning", ""),
+    "EatsMemory": ("fail", "MemoryError", "attack"),
+    "ClosesTheConnectionToTheRun": ("hang", "deadline", "attack"),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_costs_one_case_and_is_told_by_its_verdict(attack: str, tmp_path: Path) -> None:
+    verdict, message, evidence = ATTACKS[attack]
+    miniature.write(tmp_path)
+    done, result = miniature.run(tmp_path, f"hostile:{attack}", "-n2", "--deadline", "2")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert miniature.verdicts(result) == {
+        "test_before": "pass",
+        "test_attacked": verdict,
+        "test_after": "pass",
+        "test_synchronous": "pass",
+    }
+    assert result["complete"] is True
+    (attacked,) = (case for case in result["cases"] if case["verdict"] == verdict)
+    assert message in attacked["message"]
+    assert "The case in which the loop attacks. [SCHED-CALL_SOON-02]" in attacked["message"]
+    assert evidence in attacked["evidence"]
+    assert attacked["requirements"] == ["SCHED-CALL_SOON-02"]
+    assert "INTERNALERROR" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("loop", ["Lies", "SwallowsErrors"])
+def test_a_loop_that_lies_about_the_outcome_fails(loop: str, tmp_path: Path) -> None:
+    failing = miniature.CASES.replace("assert asyncio.get_running_loop().is_running()", "assert False, 'the truth'")
+    miniature.write(tmp_path, failing)
+    done, result = miniature.run(tmp_path, f"hostile:{loop}", "-n0")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert miniature.verdicts(result)["test_before"] == "fail"
+
+
+@pytest.mark.parametrize("attack", ["Segfaults", "Exits", "HoldsTheGil"])
+def test_without_workers_the_result_keeps_what_was_measured_and_names_the_case(attack: str, tmp_path: Path) -> None:
+    miniature.write(tmp_path)
+    done, result = miniature.run(tmp_path, f"hostile:{attack}", "-n0", "--deadline", "2")
+    assert done.returncode != 0
+    assert miniature.verdicts(result) == {"test_before": "pass"}
+    assert result["complete"] is False
+    assert [case.partition("::")[2] for case in result["running"]] == ["test_attacked"]
