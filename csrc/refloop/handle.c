@@ -1,0 +1,261 @@
+/* Handle and TimerHandle: life, calling, cancelling. Their faces are in handle_type.c. */
+
+#include "handle.h"
+
+#include <string.h>
+
+#include "compat.h"
+#include "debug.h"
+#include "errors.h"
+#include "handle_type.h"
+#include "loop.h"
+#include "state.h"
+
+#define FREE_HANDLES_MAX 256
+
+static struct handle *allocate(struct core_state *state, bool timer) {
+  PyTypeObject *type = timer ? state->timer_handle_type : state->handle_type;
+  struct handle **list = timer ? &state->free_timer_handles : &state->free_handles;
+  struct handle *handle = *list;
+
+  if (handle != NULL) {
+    *list = (struct handle *)handle->callback;
+    if (timer)
+      state->free_timer_handle_count--;
+    else
+      state->free_handle_count--;
+    PyObject_Init((PyObject *)handle, type);
+  } else if (timer) {
+    handle = (struct handle *)PyObject_GC_New(struct timer_handle, type);
+  } else {
+    handle = PyObject_GC_New(struct handle, type);
+  }
+  return handle;
+}
+
+/* Keeps a dead handle for reuse. Returns false if there are enough of them. */
+static bool keep(struct core_state *state, struct handle *handle) {
+#ifdef Py_GIL_DISABLED
+  (void)state;
+  (void)handle;
+  return false;
+#else
+  struct handle **list = handle->is_timer ? &state->free_timer_handles : &state->free_handles;
+  unsigned *count = handle->is_timer ? &state->free_timer_handle_count : &state->free_handle_count;
+
+  if (*count >= FREE_HANDLES_MAX)
+    return false;
+  handle->callback = (PyObject *)*list;
+  *list = handle;
+  ++*count;
+  return true;
+#endif
+}
+
+void handle_free_lists_clear(struct core_state *state) {
+  struct handle *handle;
+
+  while ((handle = state->free_handles) != NULL) {
+    state->free_handles = (struct handle *)handle->callback;
+    PyObject_GC_Del(handle);
+  }
+  while ((handle = state->free_timer_handles) != NULL) {
+    state->free_timer_handles = (struct handle *)handle->callback;
+    PyObject_GC_Del(handle);
+  }
+  state->free_handle_count = FREE_HANDLES_MAX; /* take no more: the types go away */
+  state->free_timer_handle_count = FREE_HANDLES_MAX;
+}
+
+/* Fills in all but the timer. Returns 0; or -1 with an exception, and the handle is gone. */
+static int set_up(struct handle *handle, struct loop *loop, PyObject *callback,
+                  PyObject *const *args, Py_ssize_t nargs, PyObject *context, bool timer) {
+  Py_ssize_t i;
+
+  handle->callback = Py_NewRef(callback);
+  handle->context = NULL;
+  handle->loop = (struct loop *)Py_NewRef((PyObject *)loop);
+  for (i = 0; i < HANDLE_INLINE_ARGS; i++)
+    handle->args[i] = i < nargs && nargs <= HANDLE_INLINE_ARGS ? Py_NewRef(args[i]) : NULL;
+  handle->source_traceback = NULL;
+#if PY_VERSION_HEX < 0x030C0000
+  handle->weakrefs = NULL;
+#endif
+  handle->text = NULL;
+  handle->unused = NULL;
+  handle->nargs = nargs;
+  handle->cancelled = false;
+  handle->running = false;
+  handle->is_timer = timer;
+  if (nargs > HANDLE_INLINE_ARGS) {
+    PyObject *all = PyTuple_New(nargs);
+    if (all == NULL)
+      goto fail;
+    for (i = 0; i < nargs; i++)
+      PyTuple_SET_ITEM(all, i, Py_NewRef(args[i]));
+    handle->args[0] = all;
+  }
+  if (context != NULL && context != Py_None)
+    handle->context = Py_NewRef(context);
+  else if ((handle->context = PyContext_CopyCurrent()) == NULL)
+    goto fail;
+  PyObject_GC_Track(handle);
+  if (loop->debug) {
+    handle->source_traceback = debug_stack(loop);
+    if (handle->source_traceback == NULL) {
+      Py_DECREF(handle);
+      return -1;
+    }
+  }
+  return 0;
+
+fail:
+  PyObject_GC_Track(handle); /* as its deallocation expects */
+  Py_DECREF(handle);
+  return -1;
+}
+
+static bool context_is_valid(PyObject *context) {
+  if (context == NULL || context == Py_None || PyContext_CheckExact(context))
+    return true;
+  PyErr_Format(PyExc_TypeError, "context must be a contextvars.Context, not %.200s",
+               Py_TYPE(context)->tp_name);
+  return false;
+}
+
+struct handle *handle_new(struct loop *loop, PyObject *callback, PyObject *const *args,
+                          Py_ssize_t nargs, PyObject *context) {
+  struct handle *handle;
+
+  if (!context_is_valid(context) || (handle = allocate(loop->state, false)) == NULL)
+    return NULL;
+  return set_up(handle, loop, callback, args, nargs, context, false) < 0 ? NULL : handle;
+}
+
+struct timer_handle *timer_handle_new(struct loop *loop, double when, PyObject *callback,
+                                      PyObject *const *args, Py_ssize_t nargs, PyObject *context) {
+  struct timer_handle *handle;
+
+  if (!context_is_valid(context) ||
+      (handle = (struct timer_handle *)allocate(loop->state, true)) == NULL)
+    return NULL;
+  handle->timer.when = when;
+  handle->timer.place = TIMER_IDLE;
+  return set_up(&handle->base, loop, callback, args, nargs, context, true) < 0 ? NULL : handle;
+}
+
+/* Releases what the handle would have called. */
+static void drop(struct handle *handle) {
+  Py_CLEAR(handle->callback);
+  for (int i = 0; i < HANDLE_INLINE_ARGS; i++)
+    Py_CLEAR(handle->args[i]);
+}
+
+static PyObject *call(struct handle *handle) {
+  PyObject *stack[1 + HANDLE_INLINE_ARGS]; /* the first belongs to the callee:
+                                              PY_VECTORCALL_ARGUMENTS_OFFSET */
+
+  if (handle->nargs > HANDLE_INLINE_ARGS)
+    return PyObject_Call(handle->callback, handle->args[0], NULL);
+  stack[0] = NULL;
+  memcpy(stack + 1, handle->args, sizeof(handle->args));
+  return PyObject_Vectorcall(handle->callback, stack + 1,
+                             (size_t)handle->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+}
+
+int handle_run(struct handle *handle) {
+  PyObject *result, *context;
+  bool outermost = !handle->running;
+
+  if (handle->callback == NULL)
+    return 0;
+  context = handle->context;
+  handle->running =
+      true; /* from here to the end of the call cancel() leaves callback and arguments alone */
+  result = NULL;
+  if (PyContext_Enter(context) == 0) {
+    result = call(handle);
+    if (PyContext_Exit(context) < 0)
+      Py_CLEAR(result);
+  }
+  if (outermost)
+    handle->running = false;
+  if (result != NULL) {
+    Py_DECREF(result);
+  } else if (errors_report_callback(handle->loop, handle) < 0) {
+    if (outermost && handle->cancelled) {
+      PyObject *exception = take_exception();
+      drop(handle);
+      give_exception(exception);
+    }
+    return -1;
+  }
+  if (outermost && handle->cancelled)
+    drop(handle);
+  return 0;
+}
+
+/* Keeps what repr() tells of a handle that is about to lose its callback. */
+static void keep_text(struct handle *handle) {
+  PyObject *exception = take_exception();
+
+  handle->text = PyObject_Repr((PyObject *)handle);
+  if (handle->text == NULL)
+    PyErr_WriteUnraisable(handle->callback);
+  give_exception(exception);
+}
+
+void handle_cancel(struct handle *handle) {
+  if (handle->cancelled)
+    return;
+  handle->cancelled = true;
+  Py_INCREF(handle); /* the heap's reference may be the last */
+  if (handle->is_timer)
+    loop_drop_timer(handle->loop, (struct timer_handle *)handle);
+  if (handle->loop->debug)
+    keep_text(handle);
+  if (!handle->running)
+    drop(handle);
+  Py_DECREF(handle);
+}
+
+int handle_traverse(PyObject *self, visitproc visit, void *arg) {
+  struct handle *handle = (struct handle *)self;
+
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(handle->callback);
+  Py_VISIT(handle->context);
+  Py_VISIT((PyObject *)handle->loop);
+  for (int i = 0; i < HANDLE_INLINE_ARGS; i++)
+    Py_VISIT(handle->args[i]);
+  Py_VISIT(handle->source_traceback);
+  Py_VISIT(handle->text);
+  return 0;
+}
+
+int handle_clear(PyObject *self) {
+  struct handle *handle = (struct handle *)self;
+
+  /* context and loop stay: methods count on them, and the cycles that a handle can be in are broken
+   * without */
+  drop(handle);
+  Py_CLEAR(handle->source_traceback);
+  Py_CLEAR(handle->text);
+  return 0;
+}
+
+void handle_dealloc(PyObject *self) {
+  struct handle *handle = (struct handle *)self;
+  PyTypeObject *type = Py_TYPE(self);
+  struct loop *loop = handle->loop;
+
+  PyObject_GC_UnTrack(self);
+  Py_TRASHCAN_BEGIN(self, handle_dealloc) PyObject_ClearWeakRefs(self);
+  handle_clear(self);
+  Py_CLEAR(handle->context);
+  if (!keep(loop->state, handle))
+    PyObject_GC_Del(self);
+  Py_DECREF(type);
+  Py_DECREF(loop);
+  Py_TRASHCAN_END
+}

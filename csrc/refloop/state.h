@@ -1,0 +1,58 @@
+/* The state of the module: its types, what it uses of other modules, and its memory of freed
+ * handles. */
+
+#ifndef REFLOOP_STATE_H
+#define REFLOOP_STATE_H
+
+#include <Python.h>
+
+struct handle;
+
+struct core_state {
+  PyTypeObject *loop_type;
+  PyTypeObject *handle_type;
+  PyTypeObject *timer_handle_type;
+
+  PyObject *future_type;           /* asyncio.Future */
+  PyObject *task_type;             /* asyncio.Task */
+  PyObject *get_running_loop;      /* asyncio._get_running_loop */
+  PyObject *set_running_loop;      /* asyncio._set_running_loop */
+  PyObject *extract_stack;         /* asyncio.format_helpers.extract_stack */
+  PyObject *is_coroutine;          /* asyncio.iscoroutine */
+  PyObject *is_coroutine_function; /* inspect.iscoroutinefunction */
+  PyObject *get_asyncgen_hooks;    /* sys.get_asyncgen_hooks */
+  PyObject *set_asyncgen_hooks;    /* sys.set_asyncgen_hooks */
+  PyObject *main_thread;           /* threading.main_thread */
+  PyObject *own_time;              /* the descriptor of Loop.time */
+
+  PyObject *keywords_loop; /* ("loop",) and so on, for calls */
+  PyObject *keywords_loop_name;
+  PyObject *keywords_loop_context;
+  PyObject *keywords_loop_name_context;
+
+  PyObject *str_callback;
+  PyObject *str_context;
+  PyObject *str_delay;
+  PyObject *str_fileno;
+  PyObject *str_ident;
+  PyObject *str_loop;
+  PyObject *str_name;
+  PyObject *str_time;
+  PyObject *str_when;
+  PyObject *str_asyncgen_finalizer_hook;
+  PyObject *str_asyncgen_firstiter_hook;
+  PyObject *str_callback_failed;
+  PyObject *str_callback_was_slow;
+  PyObject *str_create_task_by_factory;
+  PyObject *str_set_coroutine_origin_tracking;
+
+  /* Freed handles for reuse, chained through their callback. */
+  struct handle *free_handles;
+  struct handle *free_timer_handles;
+  unsigned free_handle_count;
+  unsigned free_timer_handle_count;
+};
+
+extern struct PyModuleDef core_module;
+
+#endif
