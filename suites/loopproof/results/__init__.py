@@ -13,7 +13,8 @@ from .model import (
     worst,
 )
 from .reading import parse, read
-from .writing import EVIDENCE_LIMIT, MESSAGE_LIMIT, ResultWriter
+from .text import EVIDENCE_LIMIT, MESSAGE_LIMIT, bounded
+from .writing import ResultWriter
 
 __all__ = [
     "EVIDENCE_LIMIT",
@@ -28,6 +29,7 @@ __all__ = [
     "Result",
     "ResultError",
     "ResultWriter",
+    "bounded",
     "parse",
     "read",
     "worst",

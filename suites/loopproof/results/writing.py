@@ -16,10 +16,7 @@ from typing import Any
 
 from .. import __version__
 from .model import LEVELS, SCHEMA, VERDICTS, CaseResult, LoopInfo, Platform, ResultError
-
-MESSAGE_LIMIT = 8 * 1024
-EVIDENCE_LIMIT = 64 * 1024
-"""Characters kept of a message, and of evidence and reproducer each; the middle of longer ones is left out."""
+from .text import EVIDENCE_LIMIT, MESSAGE_LIMIT, bounded
 
 _NAME_LIMIT = 1024
 _FIRST_DESCRIPTOR = 512
@@ -66,7 +63,7 @@ class ResultWriter:
             "suite": __version__,
             "loop": _plain(loop),
             "control": None if control is None else _plain(control),
-            "python": text(python or platform.python_version(), _NAME_LIMIT),
+            "python": bounded(python or platform.python_version(), _NAME_LIMIT),
             "platform": _plain(machine or Platform.current()),
             "started": (started or datetime.datetime.now(datetime.UTC)).isoformat(timespec="seconds"),
         }
@@ -90,7 +87,7 @@ class ResultWriter:
         Raises:
             ResultError: the file cannot be written.
         """
-        plan = {text(case, _NAME_LIMIT): None for case in cases}
+        plan = {bounded(case, _NAME_LIMIT): None for case in cases}
         if self._plan is None or not plan.keys() <= self._plan.keys():
             self._plan = (self._plan or {}) | plan
             self._unplanned = len(self._lines.keys() - self._plan.keys())
@@ -102,7 +99,7 @@ class ResultWriter:
         Raises:
             ResultError: the file cannot be written any more.
         """
-        self._running[text(case, _NAME_LIMIT)] = None
+        self._running[bounded(case, _NAME_LIMIT)] = None
         self._write(b"")
 
     def add(self, case: CaseResult) -> None:
@@ -140,7 +137,7 @@ class ResultWriter:
         """
         missing = [case for case in self._plan or () if case not in self._lines]
         complete = error is None and self._plan is not None and not missing
-        reason = None if error is None else " ".join(text(error, MESSAGE_LIMIT).split())
+        reason = None if error is None else " ".join(bounded(error, MESSAGE_LIMIT).split())
         tail = self._tail(missing=missing, complete=complete, error=reason)
         self._replace(self._head() + b"\n,".join(self._lines.values()) + tail)
         self._close()
@@ -223,40 +220,25 @@ class ResultWriter:
         return ResultError(f"{self._shown}: cannot write the result: {error.strerror or error}; {advice}")
 
 
-def text(value: object, limit: int) -> str:
-    """Return any object as text that every JSON reader takes: no lone surrogates, the middle left out beyond a limit.
-
-    Never raises, whatever ``str()`` of the object does.
-    """
-    try:
-        plain = str(value)
-    except Exception as error:
-        plain = f"<{type(value).__name__} whose str() raises {type(error).__name__}>"
-    if len(plain) > limit:
-        half = limit // 2
-        plain = f"{plain[:half]}\n[... {len(plain) - 2 * half} characters left out ...]\n{plain[-half:]}"
-    return plain.encode("utf-8", "backslashreplace").decode()
-
-
 def _plain_case(case: CaseResult) -> dict[str, Any]:
     seconds = case.seconds if math.isfinite(case.seconds) and case.seconds > 0 else 0.0
     return {
-        "id": text(case.id, _NAME_LIMIT),
-        "area": text(case.area, _NAME_LIMIT),
-        "requirements": [text(requirement, _NAME_LIMIT) for requirement in case.requirements],
+        "id": bounded(case.id, _NAME_LIMIT),
+        "area": bounded(case.area, _NAME_LIMIT),
+        "requirements": [bounded(requirement, _NAME_LIMIT) for requirement in case.requirements],
         "level": case.level,
         "verdict": case.verdict,
         "seconds": round(seconds, 6),
-        "message": text(case.message, MESSAGE_LIMIT),
-        "evidence": text(case.evidence, EVIDENCE_LIMIT),
-        "reproducer": text(case.reproducer, EVIDENCE_LIMIT),
+        "message": bounded(case.message, MESSAGE_LIMIT),
+        "evidence": bounded(case.evidence, EVIDENCE_LIMIT),
+        "reproducer": bounded(case.reproducer, EVIDENCE_LIMIT),
     }
 
 
 def _plain(data: object) -> dict[str, str | None]:
     """Return a dataclass of texts as plain data."""
     fields = asdict(data)  # type: ignore[call-overload]
-    return {key: None if value is None else text(value, _NAME_LIMIT) for key, value in fields.items()}
+    return {key: None if value is None else bounded(value, _NAME_LIMIT) for key, value in fields.items()}
 
 
 def _dump(data: object) -> bytes:
