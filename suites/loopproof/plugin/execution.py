@@ -62,6 +62,7 @@ class Execution:
                 return runtestprotocol(item, log=False, nextitem=nextitem)
         finally:
             blackbox.disarm()
+            gc.freeze()  # what is left, reports mostly, would make each later collection slower than the last
 
     def _deadline_of(self, item: pytest.Item) -> float:
         marker = item.get_closest_marker("deadline")
