@@ -5,11 +5,11 @@ import functools
 import importlib
 import importlib.metadata
 import inspect
-import os
 import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import profiles
 from .profiles import Profile
@@ -84,14 +84,16 @@ class LoopSpec:
         Raises LoopError.
         """
         module, _, attribute = self.factory.partition(":")
-        if os.getcwd() not in sys.path:
-            sys.path.append(os.getcwd())
+        here = str(Path.cwd())
+        if here not in sys.path:
+            sys.path.append(here)
         try:
             found = importlib.import_module(module)
         except ModuleNotFoundError as error:
             if error.name is None or not (module + ".").startswith(error.name + "."):
                 raise LoopError(f"{self.text}: import of {module} failed: {_said(error)}") from None
-            raise LoopError(f"{self.text}: there is no module {error.name}; is it installed for {sys.executable}?") from None
+            missing = f"there is no module {error.name}; is it installed for {sys.executable}?"
+            raise LoopError(f"{self.text}: {missing}") from None
         except (Exception, SystemExit) as error:
             raise LoopError(f"{self.text}: import of {module} failed: {_said(error)}") from None
         for name in attribute.split("."):

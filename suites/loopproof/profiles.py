@@ -18,7 +18,10 @@ from .results import FINDINGS
 from .shipped import FIXTURES
 
 ENTRY_POINTS = "loopproof.loops"
-"""Group in which a package registers its loop: ``NAME = "MODULE:FACTORY"``; its profile is MODULE's ``loopproof.toml``."""
+"""Group in which a package registers its loop: ``NAME = "MODULE:FACTORY"``.
+
+The loop's profile is the file ``loopproof.toml`` in that module's package, if there is one.
+"""
 
 _FIELDS = {"name", "factory", "distribution", "url", "lacks", "deviation"}
 _DEVIATION_FIELDS = {"requirement", "case", "verdicts", "versions", "python", "reason", "link"}

@@ -143,13 +143,3 @@ class SwallowsErrors(asyncio.SelectorEventLoop):
             return super().run_until_complete(future)
         except AssertionError:
             return None
-
-
-class ClosesADescriptorOfSomebodyElse(_Hostile):
-    """Closes the descriptor of the run's temporary file for the output that pytest captures."""
-
-    def attack(self) -> None:
-        for name in os.listdir("/proc/self/fd"):
-            if int(name) > 2 and os.readlink(f"/proc/self/fd/{name}") == os.readlink("/proc/self/fd/0"):
-                os.close(int(name))
-                return

@@ -29,7 +29,10 @@ def test_a_loop_that_conforms_ends_with_zero_and_a_complete_result(tmp_path: Pat
     [
         (["--requirement", "SCHED-CALL_SOON-02"], {"test_attacked"}),
         (["--requirement", "*-0[34]"], {"test_after", "test_synchronous"}),
-        (["--area", "scheduling", "--level", "must"], {"test_before", "test_attacked", "test_after", "test_synchronous"}),
+        (
+            ["--area", "scheduling", "--level", "must", "-k", "not attacked"],
+            {"test_before", "test_after", "test_synchronous"},
+        ),
     ],
 )
 def test_options_select_cases(options: list[str], left: set[str], tmp_path: Path) -> None:
@@ -129,7 +132,11 @@ def test_an_interruption_leaves_a_valid_result(workers: str, tmp_path: Path) -> 
     result = tmp_path / "result.json"
     command = [sys.executable, "-m", "pytest", "cases", "--loop", STOCK, "--result", str(result), workers]
     with subprocess.Popen(
-        [*command, "--deadline", "50"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        [*command, "--deadline", "50"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     ) as process:
         while not (tmp_path / "waiting").exists():
             assert process.poll() is None, process.communicate()[0].decode()
@@ -143,7 +150,7 @@ def test_an_interruption_leaves_a_valid_result(workers: str, tmp_path: Path) -> 
     assert [case.partition("::")[2] for case in content["missing"]] == ["test_waits"]
 
 
-NEIGHBOURS = '''
+NEIGHBOURS = """
 import asyncio
 import pytest
 
@@ -158,7 +165,7 @@ async def test_of_anyio():
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
-'''
+"""
 
 
 @pytest.mark.parametrize("options", [[], ["-o", "asyncio_mode=auto"]])

@@ -3,7 +3,7 @@
 from types import TracebackType
 
 
-class raises:  # noqa: N801 - reads like pytest.raises
+class raises:
     """Context manager: the block must raise one of ``kinds`` (or a subclass); the exception is kept in ``value``.
 
     Raises AssertionError if the block raises nothing; an exception of another type passes through unchanged.

@@ -1,4 +1,4 @@
-"""The fixtures of cases as plain generator functions: pytest runs them for the suite, a reproducer carries them along."""
+"""The fixtures of cases as plain generator functions: pytest runs them, and a reproducer carries them along."""
 
 import asyncio
 import contextlib
@@ -31,22 +31,32 @@ def reports() -> Iterator[list[Report]]:
 def loop(new_loop: Factory, reports: list[Report]) -> Iterator[asyncio.AbstractEventLoop]:
     """A fresh loop of the kind under test whose exception handler writes to ``reports``."""
     loop = new_loop()
-    loop.set_exception_handler(lambda *given: reports.append(given[-1]))  # that it is given the loop is a case of its own
+    loop.set_exception_handler(lambda *given: reports.append(given[-1]))  # that it gets the loop is a case of its own
     yield loop
     dispose(loop)
 
 
+class Records(logging.Handler):
+    """Keeps the records that reach it, in order."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the record."""
+        self.records.append(record)
+
+
 def logged() -> Iterator[list[logging.LogRecord]]:
     """The warnings and errors that reached the logger ``asyncio``, in order, while the case ran."""
-    records: list[logging.LogRecord] = []
     logger = logging.getLogger("asyncio")
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = records.append  # type: ignore[method-assign]
+    handler = Records(logging.WARNING)
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
-    yield records
+    yield handler.records
     logger.removeHandler(handler)
     logger.setLevel(level)
     logger.propagate = propagate

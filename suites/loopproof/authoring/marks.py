@@ -21,16 +21,21 @@ def requires(*requirements: str) -> Callable[[Callable[..., Any]], Callable[...,
 
     def mark(function: Callable[..., Any]) -> Callable[..., Any]:
         case = _on_loop(function) if inspect.iscoroutinefunction(function) else function
-        return pytest.mark.requires(*requirements)(case)
+        marked: Callable[..., Any] = pytest.mark.requires(*requirements)(case)
+        return marked
 
     return mark
 
 
 def needs(*capabilities: str) -> Callable[[Case], Case]:
-    """Mark a case with capabilities (see `loopproof.capabilities`) it uses beyond the API its requirement names."""
+    """Mark a case with what it uses beyond the API its requirement names.
+
+    Capabilities of the loop (`loopproof.capabilities`) and features of the machine (`loopproof.machine`).
+    """
 
     def mark(function: Case) -> Case:
-        return pytest.mark.needs(*capabilities)(function)
+        marked: Case = pytest.mark.needs(*capabilities)(function)
+        return marked
 
     return mark
 

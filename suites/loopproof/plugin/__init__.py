@@ -36,6 +36,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     from ..cases import case_id
 
     if config.option.loopproof_loop is None:
-        case = next((case for item in items if (case := case_id(item.nodeid)) and item.get_closest_marker("requires")), None)
-        if case is not None:
-            raise pytest.UsageError(f"{case}: which loop is under test? Give --loop MODULE:FACTORY, or --loop asyncio")
+        cases = [case_id(item.nodeid) for item in items if item.get_closest_marker("requires")]
+        if any(cases):
+            raise pytest.UsageError("which loop is under test? Give --loop MODULE:FACTORY, or --loop asyncio")

@@ -3,6 +3,7 @@
 import resource
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,9 +56,9 @@ def _set_up_main(config: pytest.Config) -> None:
         config.pluginmanager.register(supervision, "loopproof-supervision")
 
 
-def _set_up_worker(config: pytest.Config, told: dict[str, object]) -> None:
+def _set_up_worker(config: pytest.Config, told: dict[str, Any]) -> None:
     run = settings.read(config)
-    box = BlackBox(Path(str(told["box"])))
+    box = BlackBox(Path(told["box"]))
     if run.memory:
         limit = run.memory * 1024 * 1024
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))

@@ -37,7 +37,7 @@ class BlackBox:
         os.close(opened)
 
     def take_over_output(self) -> None:
-        """Let what is written to the standard output and error of this process go to the file, and fatal signals' dumps."""
+        """Send what this process writes to its standard output and error, and dumps of fatal signals, to the file."""
         faulthandler.enable(self.descriptor)
         os.dup2(self.descriptor, 1)
         os.dup2(self.descriptor, 2)

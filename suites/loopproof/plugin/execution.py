@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 import pytest
 from _pytest.runner import runtestprotocol
 
+from ..authoring.fixtures import Report
 from ..cases import case_id
 from . import blackbox
 from .blackbox import BlackBox
@@ -104,7 +105,7 @@ class Execution:
         if "logged" not in taken:
             lines += [f"unexpected error logged by asyncio: {text}" for text in left.logged]
         if "reports" not in taken and isinstance(item, pytest.Function):
-            reports = item.funcargs.get("reports", ())
+            reports: list[Report] = item.funcargs.get("reports", [])  # type: ignore[assignment]
             lines += [f"unexpected call of the exception handler: {report!r}" for report in reports]
         if lines:
             pytest.fail("left behind by the case:\n" + "\n".join(f"  {line}" for line in lines), pytrace=False)

@@ -6,7 +6,6 @@ from ..authoring import fixtures
 from ..authoring.fixtures import Factory
 from .claims import Claims
 
-
 new_loop = pytest.fixture(fixtures.new_loop)
 loop = pytest.fixture(fixtures.loop)
 reports = pytest.fixture(fixtures.reports)

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..authoring.fixtures import Records
+
 GRACE = 1.0
 """Seconds that threads and children which are ending anyway get to be gone."""
 
@@ -46,7 +48,9 @@ class Resources:
             if before.descriptors.get(number) != target
         ]
         names = {str(thread.native_id): thread.name for thread in threading.enumerate()}
-        grown += [f"thread {thread} ({names.get(thread, 'not made by Python')})" for thread in self.threads - before.threads]
+        grown += [
+            f"thread {thread} ({names.get(thread, 'not made by Python')})" for thread in self.threads - before.threads
+        ]
         grown += [f"child process {child}" for child in self.children - before.children]
         return grown
 
@@ -86,10 +90,8 @@ class Watch:
 
     def __init__(self) -> None:
         self._unraisable: list[str] = []
-        self._records: list[logging.LogRecord] = []
         self._catcher = warnings.catch_warnings(record=True)
-        self._handler = logging.Handler(logging.ERROR)
-        self._handler.emit = self._records.append  # type: ignore[method-assign]
+        self._handler = Records(logging.ERROR)
 
     def __enter__(self) -> "Watch":
         self._before = resources()
@@ -101,8 +103,10 @@ class Watch:
         warnings.simplefilter("always")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._catcher.__exit__()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._catcher.__exit__(kind, error, trace)
         logging.getLogger("asyncio").removeHandler(self._handler)
         sys.unraisablehook, threading.excepthook = self._hooks
 
@@ -125,7 +129,7 @@ class Watch:
             for entry in self._warnings or ()
             if issubclass(entry.category, ResourceWarning)
         ]
-        left.logged = [record.getMessage() for record in self._records]
+        left.logged = [record.getMessage() for record in self._handler.records]
         return left
 
     def _lasting(self) -> list[str]:

@@ -29,7 +29,9 @@ def add_options(parser: pytest.Parser) -> None:
     add("requirement", metavar="ID", action="append", default=[], help="run the cases of this requirement only; glob")
     add("result", metavar="FILE", help="write the result as JSON to FILE")
     add("deadline", metavar="SECONDS", type=float, default=DEADLINE, help="after this a case has hung (%(default)s)")
-    add("memory-limit", metavar="MIB", type=int, default=MEMORY, help="address space of a worker (%(default)s; 0: none)")
+    add(
+        "memory-limit", metavar="MIB", type=int, default=MEMORY, help="address space of a worker (%(default)s; 0: none)"
+    )
 
 
 def add_markers(config: pytest.Config) -> None:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ..loops import LoopError, LoopSpec
@@ -43,7 +44,7 @@ def probe(loop: LoopSpec, lacks: frozenset[str]) -> Claims:
 
 def _facts(loop: str, capabilities: Sequence[str]) -> dict[str, Any]:
     """Run the probe in a process and gather its facts; ``death`` says how it ended if not well."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
     command = [sys.executable, "-m", __name__, loop, *(capabilities or ["-"])]
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from .. import spec
+from .. import machine, spec
 from ..cases import case_id
 from .claims import Claims
 from .options import LEVELS
@@ -67,7 +67,9 @@ class Selection:
 
     def _reason_to_skip(self, item: pytest.Item, requirements: list[spec.Requirement]) -> str | None:
         for requirement in requirements:
-            if not requirement.applies(sys.version_info, sys.platform):
+            if not requirement.applies():
                 return f"{requirement.id} does not apply to Python {sys.version.split()[0]} on {sys.platform}"
         needed = {name for marker in item.iter_markers("needs") for name in marker.args}
-        return self._claims.reason_to_skip(needed, [requirement.api for requirement in requirements])
+        return machine.lacking(needed) or self._claims.reason_to_skip(
+            needed, [requirement.api for requirement in requirements]
+        )

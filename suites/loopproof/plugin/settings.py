@@ -41,7 +41,9 @@ def read(config: pytest.Config) -> Settings:
     if not 0 < given.loopproof_deadline < math.inf:
         raise pytest.UsageError(f"--deadline {given.loopproof_deadline}: must be a positive number of seconds")
     if given.loopproof_memory_limit < 0:
-        raise pytest.UsageError(f"--memory-limit {given.loopproof_memory_limit}: must be a number of MiB, or 0 for none")
+        raise pytest.UsageError(
+            f"--memory-limit {given.loopproof_memory_limit}: must be a number of MiB, or 0 for none"
+        )
     return Settings(
         loop=loop,
         profile=_given_profile(given.loopproof_profile, loop) if given.loopproof_profile else loop.profile,

@@ -34,7 +34,7 @@ class Supervision:
 
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         """Turn xdist's report of a dead worker into a verdict with evidence."""
-        node = report.node  # type: ignore[attr-defined]
+        node: Any = report.node
         status = _exit_status(node)
         note, words = last_words(self._box_of(node))
         case = case_id(crashitem) or crashitem
@@ -54,7 +54,7 @@ class Supervision:
         attach(report, finding)
 
     def _box_of(self, node: Any) -> Path:
-        return self._folder / node.gateway.id
+        return self._folder / str(node.gateway.id)
 
 
 def _exit_status(node: Any) -> int | None:

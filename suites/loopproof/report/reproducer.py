@@ -213,7 +213,8 @@ def _text(module: _Module, node: Definition, name: str, renamed: str | None) -> 
 def _decorators(node: Definition) -> list[ast.expr]:
     """Return the decorators that the script keeps: all but those that tell pytest or the suite about a case."""
     found = [] if isinstance(node, ast.Assign | ast.AnnAssign) else node.decorator_list
-    return [decorator for decorator in found if not ast.unparse(decorator).startswith(("requires(", "needs(", "pytest."))]
+    telling = ("requires(", "needs(", "pytest.")
+    return [decorator for decorator in found if not ast.unparse(decorator).startswith(telling)]
 
 
 def _names(node: Definition) -> set[str]:

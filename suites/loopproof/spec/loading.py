@@ -110,7 +110,9 @@ def _area(path: Path, name: str) -> Area:
     if not isinstance(data.get("complete"), bool):
         raise SpecError(f"{path.name}: complete must be true or false")
     entries = data.get("requirement", [])
-    return Area(name, data["complete"], tuple(_requirement(path, name, number, e) for number, e in enumerate(entries, 1)))
+    return Area(
+        name, data["complete"], tuple(_requirement(path, name, number, e) for number, e in enumerate(entries, 1))
+    )
 
 
 def _requirement(path: Path, area: str, number: int, entry: Mapping[str, Any]) -> Requirement:
@@ -174,9 +176,7 @@ def _api(path: Path) -> dict[str, Api]:
                 Parameter(p["name"], p["kind"], p.get("default"), p.get("since"), p.get("until"))
                 for p in entry.get("params", ())
             )
-            found[entry["name"]] = Api(
-                entry["name"], entry["kind"], parameters, entry.get("since"), entry.get("until")
-            )
+            found[entry["name"]] = Api(entry["name"], entry["kind"], parameters, entry.get("since"), entry.get("until"))
         except KeyError as error:
             raise SpecError(f"{path.name}: {entry.get('name', 'an entry')}: field {error} is missing") from None
     return found

@@ -23,7 +23,7 @@ _registered: list[Saboteur] = []
 
 
 def saboteur(requirement: str, *verdicts: str) -> Callable[[Loop], Loop]:
-    """Register the decorated loop class: a case of ``requirement`` must end with one of ``verdicts`` (default: fail)."""
+    """Register the decorated class: a case of ``requirement`` must end with one of ``verdicts`` (default: fail)."""
 
     def register(loop: Loop) -> Loop:
         factory = f"{loop.__module__}:{loop.__qualname__}"

@@ -78,5 +78,5 @@ def test_a_loop_is_hashable_and_compares_by_identity(new_loop: Callable[[], asyn
     """A loop object is hashable and equal to itself alone."""
     one, other = new_loop(), new_loop()
     assert {one: 1, other: 2}[one] == 1
-    assert one == one  # noqa: PLR0124
+    assert one == one
     assert one != other

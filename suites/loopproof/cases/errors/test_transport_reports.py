@@ -22,18 +22,18 @@ class Failing(asyncio.Protocol):
         self.transport: asyncio.BaseTransport | None = None
         self.lost: asyncio.Future[BaseException | None] = loop.create_future()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
         self.fail("connection_made")
 
-    def data_received(self, data: bytes) -> None:  # noqa: D102
+    def data_received(self, data: bytes) -> None:
         self.fail("data_received")
 
-    def eof_received(self) -> bool | None:  # noqa: D102
+    def eof_received(self) -> bool | None:
         self.fail("eof_received")
         return None
 
-    def connection_lost(self, error: Exception | None) -> None:  # noqa: D102
+    def connection_lost(self, error: Exception | None) -> None:
         self.lost.set_result(error)
         self.fail("connection_lost")
 

@@ -1,0 +1,111 @@
+"""What the machine offers to the cases that need more than a loop: kernel features and privileges."""
+
+import ctypes
+import functools
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_CLONE_NEWNET = 0x40000000
+_CLONE_NEWUSER = 0x10000000
+_SYS_SECCOMP = {"x86_64": 317, "aarch64": 277}
+_SECCOMP_GET_NOTIF_SIZES = 3
+
+
+@dataclass(frozen=True)
+class Feature:
+    """``text``: what it is. ``lacking``: returns why this machine has it not, None if it has."""
+
+    text: str
+    lacking: Callable[[], str | None]
+
+
+FEATURES: dict[str, Feature] = {}
+"""The features by the name that ``@needs`` uses."""
+
+
+def _feature(check: Callable[[], str | None]) -> Callable[[], str | None]:
+    FEATURES[check.__name__] = Feature((check.__doc__ or "").rstrip("."), functools.cache(check))
+    return check
+
+
+@_feature
+def linux() -> str | None:
+    """The Linux kernel."""
+    return None if sys.platform == "linux" else f"this is {sys.platform}"
+
+
+@_feature
+def procfs() -> str | None:
+    """/proc, where leaks of descriptors, threads and children are seen."""
+    return None if Path("/proc/self/task").is_dir() else "/proc is not mounted"
+
+
+@_feature
+def ipv6() -> str | None:
+    """IPv6 on the loopback interface."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError as error:
+        return f"::1 cannot be bound ({error.strerror})"
+    return None
+
+
+@_feature
+def abstract_unix() -> str | None:
+    """UNIX sockets in the abstract name space."""
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.bind(f"\0loopproof-{os.getpid()}")
+    except OSError as error:
+        return f"cannot be bound ({error.strerror})"
+    return None
+
+
+@_feature
+def netns() -> str | None:
+    """Network namespaces of one's own."""
+    return _unshared(_CLONE_NEWNET if os.geteuid() == 0 else _CLONE_NEWNET | _CLONE_NEWUSER)
+
+
+@_feature
+def seccomp_notify() -> str | None:
+    """System calls decided in user space (seccomp user notification, Linux 5.0)."""
+    number = _SYS_SECCOMP.get(os.uname().machine) if sys.platform == "linux" else None
+    if number is None:
+        return f"not known on {sys.platform} {os.uname().machine}"
+    sizes = (ctypes.c_uint16 * 3)()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(number, _SECCOMP_GET_NOTIF_SIZES, 0, ctypes.byref(sizes)) != 0:
+        return os.strerror(ctypes.get_errno())
+    return None
+
+
+@_feature
+def root() -> str | None:
+    """The privileges of root."""
+    return None if os.geteuid() == 0 else "not run as root"
+
+
+def _unshared(flags: int) -> str | None:
+    """Try to leave name spaces, in a child so that this process stays where it is."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if libc.unshare(flags) == 0 else ctypes.get_errno() & 0x7F or 1)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return None if status == 0 else os.strerror(status)
+
+
+def lacking(names: Iterable[str]) -> str | None:
+    """Return why a case that needs these features cannot run here, or None; other names are passed over."""
+    for name in sorted(names):
+        feature = FEATURES.get(name)
+        reason = feature.lacking() if feature else None
+        if reason is not None:
+            return f"this machine lacks {name}: {reason}"
+    return None
