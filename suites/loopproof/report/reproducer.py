@@ -152,7 +152,8 @@ class _Script:
         else:
             module = self._case if name in self._case.definitions else _module(_FIXTURES)
             fixture = module.definitions[name]
-            assert isinstance(fixture, ast.FunctionDef)
+            if not isinstance(fixture, ast.FunctionDef):
+                raise LookupError(name)
             for argument in _arguments(fixture):
                 self._provide(argument, factory, parameters, lines)
             self._carry(module, name, f"{name}_fixture")

@@ -1,0 +1,54 @@
+"""The suite's own proof: each saboteur is caught by the cases of the requirement that its bug violates."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from saboteurs import Saboteur, all_saboteurs
+
+from loopproof import spec
+from loopproof.cases import ROOT, inventory
+
+HERE = Path(__file__).parent
+SABOTEURS = all_saboteurs()
+
+
+def test_there_are_many_in_each_complete_area() -> None:
+    assert len({saboteur.factory for saboteur in SABOTEURS}) >= 40
+    for area in (area for area in spec.load().areas.values() if area.complete):
+        ids = {requirement.id for requirement in area.requirements}
+        assert sum(saboteur.requirement in ids for saboteur in SABOTEURS) >= 5, area.name
+
+
+@pytest.mark.parametrize("saboteur", SABOTEURS, ids=lambda saboteur: saboteur.factory.partition(".")[2])
+def test_the_cases_of_the_requirement_catch_it(saboteur: Saboteur, tmp_path: Path) -> None:
+    cases = [case for case in inventory.load().values() if saboteur.requirement in case.requirements]
+    assert cases, f"{saboteur.requirement} has no case"
+    result = tmp_path / "result.json"
+    takes_down = saboteur.verdicts & {"crash", "hang"}
+    command = [
+        *(
+            sys.executable,
+            "-m",
+            "pytest",
+            *sorted({str(case.path) for case in cases}),
+            "-c",
+            str(ROOT.parent / "pytest.ini"),
+        ),
+        *("--loop", saboteur.factory, "--requirement", saboteur.requirement, "--result", str(result)),
+        *("-n1" if takes_down else "-n0", "--deadline", "3" if takes_down else "10"),
+    ]
+    paths = [str(HERE), os.environ.get("PYTHONPATH", "")]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.exists(), done.stdout + done.stderr
+    found = {case["verdict"] for case in json.loads(result.read_text())["cases"]}
+    assert found & saboteur.verdicts, f"{saboteur.requirement} ended with {sorted(found)}\n{done.stdout}{done.stderr}"
