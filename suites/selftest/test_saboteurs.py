@@ -39,12 +39,18 @@ def test_the_cases_of_the_requirement_catch_it(saboteur: Saboteur, tmp_path: Pat
             str(ROOT.parent / "pytest.ini"),
         ),
         *("--loop", saboteur.factory, "--requirement", saboteur.requirement, "--result", str(result)),
-        *("-n1" if takes_down else "-n0", "--deadline", "3" if takes_down else "10"),
+        *("-p", "xdist.plugin", "-p", "loopproof.plugin", "-n1" if takes_down else "-n0"),
+        *("--deadline", "3" if takes_down else "10"),
     ]
     paths = [str(HERE), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
         command,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+            "PYTEST_ADDOPTS": "",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         capture_output=True,
         text=True,
         check=False,

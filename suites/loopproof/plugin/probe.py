@@ -28,24 +28,24 @@ def probe(loop: LoopSpec, lacks: frozenset[str]) -> Claims:
 
     Raises `LoopError` with one line where no usable loop can be had, also where loading it kills the process.
     """
-    facts = _facts(loop.text, [])
+    facts = _facts(loop.factory, list(PROBES))
     if "error" in facts:
         raise LoopError(str(facts["error"]))
     if "absent" not in facts:
-        raise LoopError(f"{loop.text}: {facts['death']} while the loop was loaded or made; nothing could be run")
-    probed: dict[str, str] = {}
-    while left := [name for name in PROBES if name not in probed]:
-        found = _facts(loop.text, left)
-        probed.update(found["probed"])
-        if left[0] not in probed:
-            probed[left[0]] = str(found.get("death") or found.get("error"))
+        raise LoopError(f"{loop.factory}: {facts['death']} while the loop was loaded or made; nothing could be run")
+    probed: dict[str, str] = facts["probed"]
+    while left := [name for name in PROBES if name not in probed]:  # it died in the first of these
+        probed[left[0]] = str(facts.get("death") or facts.get("error"))
+        if len(left) > 1:
+            facts = {**facts, **_facts(loop.factory, left[1:])}
+            probed.update(facts["probed"])
     return Claims(frozenset(facts["absent"]), probed, lacks)
 
 
 def _facts(loop: str, capabilities: Sequence[str]) -> dict[str, Any]:
     """Run the probe in a process and gather its facts; ``death`` says how it ended if not well."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
-    command = [sys.executable, "-m", __name__, loop, *(capabilities or ["-"])]
+    command = [sys.executable, "-m", __name__, loop, *capabilities]
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -105,7 +105,7 @@ def _attempt(factory: Any, name: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write the facts about the loop named first; capabilities to try follow it (``-``: none)."""
+    """Write the facts about the loop named first; capabilities to try follow it."""
     name, *capabilities = arguments
     arm(None, PATIENCE)
     try:
