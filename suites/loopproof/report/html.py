@@ -5,17 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 from markupsafe import Markup
 
-from ..results import Result
-from .control import labels_of
+from ..results import FINDINGS, Result
+from .control import is_stock, labels_of
+from .naming import standing_of
 from .payload import payload_of
-from .tally import total
+from .tally import by_area, total
 
 if TYPE_CHECKING:
     from ..spec import Spec
@@ -47,6 +48,7 @@ def render(results: Sequence[Result], spec: Spec, *, title: str = "asyncio event
         title: what the page is about.
     """
     main, texts = payload_of(results, spec)
+    runs = [_run(result, label, main["areas"]) for result, label in zip(results, labels_of(results), strict=True)]
     style = "\n".join((_PAGE / name).read_text(encoding="utf-8") for name in _STYLES)
     early = (_PAGE / "early.js").read_text(encoding="utf-8")
     parts = "\n".join((_PAGE / name).read_text(encoding="utf-8") for name in _SCRIPTS)
@@ -64,11 +66,23 @@ def render(results: Sequence[Result], spec: Spec, *, title: str = "asyncio event
         icons=Markup((_PAGE / "icons.svg").read_text(encoding="utf-8")),
         main=Markup(_embedded(main)),
         texts=Markup(_embedded(texts)),
-        runs=[
-            {"label": label, "result": result, "total": total(result)}
-            for label, result in zip(labels_of(results), results, strict=True)
-        ],
+        runs=runs,
+        areas=[area for area in main["areas"] if any(run["tallies"][area] for run in runs)],
+        findings=FINDINGS,
     )
+
+
+def _run(result: Result, label: str, areas: Iterable[str]) -> dict[str, Any]:
+    """Return what the page says of a run where scripts do not run."""
+    tallies = by_area(result)
+    return {
+        "label": label,
+        "result": result,
+        "stock": is_stock(result),
+        "standing": standing_of(result),
+        "total": total(result),
+        "tallies": {area: tallies.get(area) for area in areas},
+    }
 
 
 def _embedded(data: Any) -> str:

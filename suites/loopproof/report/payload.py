@@ -23,6 +23,8 @@ CODES = {
     "fixed": "x",
     "skip": "s",
 }
+_LAST_PATCH = 99
+
 MISSING = "m"
 ABSENT = "."
 """One letter a case and loop: a verdict, planned but without one, or not planned for this loop."""
@@ -95,10 +97,15 @@ def _requirement(requirement: Requirement) -> dict[str, Any]:
         "url": requirement.url,
         "basis": requirement.basis,
         "note": requirement.note or "",
-        "since": ".".join(map(str, requirement.since)),
-        "until": ".".join(map(str, requirement.until or ())),
+        "since": _shown(requirement.since),
+        "until": _shown(requirement.until) if requirement.until else "",
         "platforms": list(requirement.platforms),
     }
+
+
+def _shown(version: tuple[int, int, int]) -> str:
+    """Return a version without the patch number where that is none: the first, or the end of the range."""
+    return ".".join(map(str, version if version[2] not in (0, _LAST_PATCH) else version[:2]))
 
 
 def _loop(result: Result, numbers: dict[str, int], messages: dict[str, int], texts: TextTable) -> dict[str, Any]:

@@ -36,6 +36,12 @@ class Tally:
         return self.passed * 100 // self.applicable if self.applicable else None
 
     @property
+    def worst(self) -> str:
+        """The gravest verdict found, else ``missing`` where one has none, else deviation, pass, skip or absent."""
+        found = next((verdict for verdict in FINDINGS if self.verdicts[verdict]), None)
+        return found or {"incomplete": "missing", "none": "absent"}.get(self.status, self.status)
+
+    @property
     def status(self) -> str:
         """One word: finding, incomplete, deviation, pass, skip (nothing but skips) or none (nothing at all)."""
         if self.findings:

@@ -1,7 +1,8 @@
-// Chooses light or dark before the first paint: the reader's last choice, else the system's.
+// Before the first paint: the reader's last choice of light or dark, and that scripts run.
 (() => {
-  let chosen = null;
-  try { chosen = localStorage.getItem("loopproof-theme"); } catch { /* no storage for this page */ }
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  document.documentElement.dataset.theme = chosen === "dark" || chosen === "light" ? chosen : dark ? "dark" : "light";
+  document.documentElement.dataset.live = "";
+  try {
+    const chosen = localStorage.getItem("loopproof-theme");
+    if (chosen === "dark" || chosen === "light") document.documentElement.dataset.theme = chosen;
+  } catch { /* no storage for this page */ }
 })();

@@ -44,24 +44,13 @@ function requirementCells(item, open) {
 }
 
 function sourceOf(requirement) {
-  const [kind, place = ""] = [requirement.source?.split(":")[0], requirement.source?.split(":").slice(1).join(":")];
-  const safe = /^[\w.+#()-]+$/.test(place);
-  const link = (url) => h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, requirement.source);
-  if (kind === "docs" && safe) {
-    const [page, anchor] = place.split("#");
-    return link(`https://docs.python.org/3/library/${page}.html${anchor ? `#${anchor}` : ""}`);
-  }
-  if (kind === "pep" && safe) {
-    const [number, anchor] = place.split("#");
-    return link(`https://peps.python.org/pep-${number.padStart(4, "0")}/${anchor ? `#${anchor}` : ""}`);
-  }
-  return h("code", null, requirement.source);
+  if (!requirement.url) return h("code", null, requirement.source);
+  return h("a", { href: requirement.url, target: "_blank", rel: "noopener noreferrer" }, requirement.source);
 }
 
 function aboutRequirement(requirement) {
   const facts = [
     ["API", requirement.api && h("code", null, requirement.api)],
-    ["level", requirement.level],
     ["basis", requirement.basis],
     ["source", requirement.source && sourceOf(requirement)],
     ["Python", requirement.since && `≥ ${requirement.since}${requirement.until ? `, ≤ ${requirement.until}` : ""}`],
@@ -204,7 +193,8 @@ function revealTarget() {
   target.open(true, { quiet: true });
   const inner = list.caseRows.get(`${state.requirement}/${state.case}`);
   inner?.open(true, state.on, { quiet: true });
-  (inner ?? target).row.scrollIntoView({ block: "start" });
+  target.row.scrollIntoView({ block: "start" });
+  if (inner && inner.row.getBoundingClientRect().top > innerHeight / 2) inner.row.scrollIntoView({ block: "start" });
   (inner ?? target).button.focus({ preventScroll: true });
 }
 

@@ -45,7 +45,9 @@ function renderFilters() {
   if (document.activeElement !== byId("search")) byId("search").value = state.query;
   byId("area").value = String(state.area);
   byId("loop").value = String(state.loop);
-  byId("differs").hidden = !HAS_CONTROL;
+  const coverage = state.view === "coverage";
+  byId("differs").hidden = coverage || !HAS_CONTROL;
+  for (const part of [byId("verdicts"), byId("search").parentElement, byId("loop").parentElement]) part.hidden = coverage;
   byId("differs").setAttribute("aria-pressed", String(state.differs));
   byId("clear").hidden = !filtered();
   for (const tab of document.querySelectorAll("[data-view]")) {
@@ -117,7 +119,8 @@ function wire() {
   }
   byId("theme").addEventListener("click", () => {
     const root = document.documentElement;
-    root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
+    const shown = root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+    root.dataset.theme = shown === "dark" ? "light" : "dark";
     try { localStorage.setItem("loopproof-theme", root.dataset.theme); } catch { /* no storage for this page */ }
   });
   document.addEventListener("keydown", (event) => {
@@ -125,7 +128,7 @@ function wire() {
       event.preventDefault();
       byId("search").focus();
     }
-    if (event.key === "Escape" && state.view !== "areas" && event.target.id !== "search") history.length > 1 ? history.back() : go({ view: "areas" });
+    if (event.key === "Escape" && state.view === "requirements" && event.target.id !== "search") backToMatrix();
   });
   addEventListener("popstate", showAddress);
 }

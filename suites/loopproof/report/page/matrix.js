@@ -8,7 +8,7 @@ function describeLoop(loop) {
 
 function standing(loop, tally) {
   if (loop.error) return ["error", "could not be run"];
-  if (!loop.complete) return ["error", `incomplete: ${loop.given} of ${loop.planned}`];
+  if (!loop.complete) return ["error", `incomplete: ${loop.given.toLocaleString("en")} of ${loop.planned.toLocaleString("en")}`];
   if (tally.findings) return ["finding", plural(tally.findings, "finding")];
   if (loop.conforms) return ["pass", "conforms"];
   return ["skip", tally.passed ? "nothing found" : "nothing ran"];
@@ -45,31 +45,31 @@ function matrixCell(loop, areaNumber, numbers) {
   const matched = Object.values(tally.counts).reduce((sum, number) => sum + number, 0) - tally.counts[ABSENT];
   const known = whole.applicable + whole.counts.s;
   if (!known || (narrowed && !matched)) {
-    return h("td", { class: "cell absent" }, known ? h("span", { class: "nothing" }, "0") : icon("absent"),
+    return h("td", { class: `cell absent${loop.error ? " unrun" : ""}` }, known ? h("span", { class: "nothing" }, "0") : icon("absent"),
       h("span", { class: "hidden" }, `${loop.label}, ${area}: ${known ? "no such case" : "not run"}`));
   }
-  const glyph = { finding: "fail", absent: "absent" }[tally.status] ?? tally.status;
   const only = FINDING_CODES.filter((code) => tally.counts[code]);
+  const look = only.length ? VERDICT[only[0]].name : tally.status;
   const words = cellWords(loop, area, tally);
   const button = h("button", {
     type: "button", title: words, "aria-label": words,
     data: { column: loop.number + 1, area: areaNumber, loop: loop.number },
     on: { click: () => openArea(areaNumber, loop.number, only.length > 0 && !narrowed) },
   },
-  h("span", { class: "rate" }, icon(only.length === 1 ? VERDICT[only[0]].name : glyph),
+  h("span", { class: "rate" }, icon(look),
     h("b", null, narrowed ? matched : tally.percent === null ? "–" : `${tally.percent}%`),
     !narrowed && tally.percent !== null && h("small", null, `${tally.passed}/${tally.applicable}`)),
   h("span", { class: "finds" }, only.map((code) => h("span", { class: VERDICT[code].name }, icon(VERDICT[code].name), tally.counts[code]))),
   bar(tally));
-  const cell = h("td", { class: `cell ${tally.status}${loop.number === state.loop ? " chosen" : ""}` }, button);
-  if (tally.findings && tally.applicable) cell.style.setProperty("--share", `${Math.round(12 + (60 * tally.findings) / tally.applicable)}%`);
+  const cell = h("td", { class: `cell ${look}${only.length ? " found" : ""}${loop.number === state.loop ? " chosen" : ""}` }, button);
+  if (only.length) cell.style.setProperty("--share", `${Math.round(12 + (60 * tally.findings) / tally.applicable)}%`);
   return cell;
 }
 
 // From a cell with findings to these findings; from any other to all cases of the area.
 function openArea(area, loop, onlyFindings) {
   const verdicts = onlyFindings ? new Set(FINDING_CODES.filter((code) => LOOPS[loop].verdicts.includes(code))) : state.verdicts;
-  leftFrom = { area, loop };
+  leftFrom = { area, loop, before: { area: state.area, loop: state.loop, verdicts: state.verdicts } };
   go({ view: "requirements", area, loop, verdicts, requirement: -1, case: -1, on: -1 });
   focusFirst();
 }
@@ -86,8 +86,9 @@ function renderMatrix() {
       type: "button", data: { column: 0, area: areaNumber, loop: -1 }, on: { click: () => openArea(areaNumber, -1, false) },
     }, h("span", null, name), h("small", null, numbers.length.toLocaleString("en")))),
     LOOPS.map((loop) => matrixCell(loop, areaNumber, numbers)));
-  body.append(line(-1, [...passing], "all areas"));
+  if (state.area < 0) body.append(line(-1, [...passing], "all areas"));
   AREAS.forEach((name, areaNumber) => {
+    if (state.area >= 0 && areaNumber !== state.area) return;
     const numbers = casesIn[areaNumber].filter((number) => passing.has(number));
     if (numbers.length) body.append(line(areaNumber, numbers, name));
   });
@@ -103,4 +104,10 @@ function restoreFocus() {
   const { area, loop } = leftFrom;
   document.querySelector(`.matrix [data-area="${area}"][data-loop="${loop}"]`)?.focus();
   leftFrom = null;
+}
+
+// Undoes what opening a cell did.
+function backToMatrix() {
+  go({ view: "areas", requirement: -1, case: -1, on: -1, ...leftFrom?.before });
+  restoreFocus();
 }
