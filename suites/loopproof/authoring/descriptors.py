@@ -1,0 +1,124 @@
+"""The descriptor oracle: it notices a loop that uses a descriptor number that belongs to somebody else by now."""
+
+import fcntl
+import os
+import re
+import socket
+from types import TracebackType
+
+_CANARY = b"not yours"
+_AWAY = 512
+"""Our own ends get numbers from here on, away from those that loops and cases get."""
+
+
+class Squatters:
+    """Sockets that move into descriptor numbers as soon as these are free, and tell what is done to them.
+
+    A context manager. Call `occupy` when the loop is said to have closed something; `check`, and the end of the block,
+    raise AssertionError if since then a squatter was closed, replaced, read from, written to, shut down or polled.
+    """
+
+    def __init__(self) -> None:
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._identities: list[int] = []
+
+    def __enter__(self) -> "Squatters":
+        self._taken = _numbers()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self.check()
+        finally:
+            for ours, theirs in self._pairs:
+                _close(ours)
+                _close(theirs)
+            self._pairs.clear()
+            self._identities.clear()
+
+    def occupy(self, *numbers: int) -> None:
+        """Move into ``numbers``, or by default into all that were in use when the block began and are free now.
+
+        Raises AssertionError if one of the given numbers is still in use.
+        """
+        free = (set(numbers) or self._taken) - _numbers()
+        still = set(numbers) - free
+        assert not still, f"descriptor {min(still, default=0)} is still open"
+        for number in sorted(free):
+            one, other = socket.socketpair()
+            theirs = socket.socket(fileno=fcntl.fcntl(one.fileno(), fcntl.F_DUPFD_CLOEXEC, _AWAY))
+            squatter = socket.socket(fileno=fcntl.fcntl(other.fileno(), fcntl.F_DUPFD_CLOEXEC, _AWAY))
+            one.close()
+            other.close()
+            moved = fcntl.fcntl(squatter.fileno(), fcntl.F_DUPFD_CLOEXEC, number)
+            squatter.close()
+            squatter = socket.socket(fileno=moved)
+            assert moved == number, f"descriptor {number} was taken by somebody else"
+            squatter.setblocking(False)
+            theirs.setblocking(False)
+            theirs.send(_CANARY)
+            self._pairs.append((squatter, theirs))
+            self._identities.append(os.fstat(number).st_ino)
+
+    def check(self) -> None:
+        """Raise AssertionError that names what was done to squatters, if anything was."""
+        found = self.violations()
+        assert not found, "; ".join(found)
+
+    def violations(self) -> list[str]:
+        """Return what was done to the squatters, one line each."""
+        found = []
+        polled = _polled()
+        for (squatter, theirs), identity in zip(self._pairs, self._identities, strict=True):
+            number = squatter.fileno()
+            whose = f"descriptor {number}, which belongs to somebody else by now,"
+            if _identity(number) != identity:
+                found.append(f"{whose} was closed or replaced")
+                continue
+            if (number, identity) in polled:
+                found.append(f"{whose} is polled")
+            try:
+                left = squatter.recv(len(_CANARY) + 1, socket.MSG_PEEK)
+            except BlockingIOError:
+                left = b""
+            if left != _CANARY:
+                found.append(f"{whose} was read from")
+            try:
+                sent = theirs.recv(65_536, socket.MSG_PEEK)
+                found.append(f"{whose} was {f'written to ({sent[:40]!r})' if sent else 'shut down'}")
+            except BlockingIOError:
+                pass
+        return found
+
+
+def _numbers() -> set[int]:
+    return {int(name) for name in os.listdir("/proc/self/fd") if _identity(int(name)) is not None}
+
+
+def _identity(number: int) -> int | None:
+    try:
+        return os.fstat(number).st_ino
+    except OSError:
+        return None
+
+
+def _close(end: socket.socket) -> None:
+    try:
+        end.close()
+    except OSError:
+        end.detach()
+
+
+def _polled() -> set[tuple[int, int]]:
+    """Return number and inode of every descriptor that some epoll set of this process watches."""
+    found = set()
+    for number in os.listdir("/proc/self/fdinfo"):
+        try:
+            with open(f"/proc/self/fdinfo/{number}", encoding="ascii") as file:
+                text = file.read()
+        except OSError:
+            continue
+        for watched, inode in re.findall(r"^tfd:\s*(\d+).*?\bino:([0-9a-f]+)", text, re.MULTILINE):
+            found.add((int(watched), int(inode, 16)))
+    return found
