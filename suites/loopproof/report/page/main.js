@@ -89,6 +89,8 @@ function renderFooter() {
     h("dl", null, VERDICTS.map(({ name, says }) => h("div", null, h("dt", { class: name }, icon(name), name), h("dd", null, says)))),
     h("p", null, "A percentage is the passed share of all cases but the skipped, rounded down; cases without a verdict count as not passed. ",
       HAS_CONTROL && "The control is the standard library's loop on the same Python; a ringed symbol marks a finding that the control has too."),
+    h("p", null, "Keys: ", h("kbd", null, "/"), " searches, arrow keys move within a table, ", h("kbd", null, "Enter"), " opens, ",
+      h("kbd", null, "Esc"), " goes back to the areas."),
     h("p", null, machines.join("; "), ". ", LOOPS.map((loop) => `${loop.label}: ${loop.factory}, ${loop.started}, ${loop.seconds.toFixed(1)} s`).join("; "), "."));
 }
 
