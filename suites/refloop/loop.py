@@ -36,9 +36,9 @@ class Loop(Debug, Executor, Generators, Reports, Signals, Tasks):
         self._check_closed()
         self._check_running()
         ours = not asyncio.isfuture(future)
-        awaited = asyncio.ensure_future(future, loop=self)  # type: ignore[arg-type]
+        awaited: Any = asyncio.ensure_future(future, loop=self)  # type: ignore[arg-type]
         if ours:
-            awaited._log_destroy_pending = False  # type: ignore[union-attr]
+            awaited._log_destroy_pending = False
         awaited.add_done_callback(stop_loop_of)
         try:
             self.run_forever()
@@ -50,12 +50,11 @@ class Loop(Debug, Executor, Generators, Reports, Signals, Tasks):
             awaited.remove_done_callback(stop_loop_of)
         if not awaited.done():
             raise RuntimeError("Event loop stopped before Future completed.")
-        return awaited.result()
+        result: T = awaited.result()
+        return result
 
     def __repr__(self) -> str:
-        return (
-            f"<{type(self).__name__} running={self.is_running()} closed={self.is_closed()} debug={self.get_debug()}>"
-        )
+        return f"<{type(self).__name__} running={self.is_running()} closed={self.is_closed()} debug={self.get_debug()}>"
 
     def __del__(self) -> None:
         if self.is_closed():

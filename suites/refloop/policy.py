@@ -12,7 +12,7 @@ else:
     DefaultPolicy = asyncio.DefaultEventLoopPolicy
 
 
-class EventLoopPolicy(DefaultPolicy):  # type: ignore[misc, valid-type]
+class EventLoopPolicy(DefaultPolicy):
     """asyncio's default policy with our loop."""
 
     def _loop_factory(self) -> asyncio.AbstractEventLoop:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import reprlib
 import traceback
 from collections.abc import Callable
 from contextvars import Context
@@ -27,6 +28,14 @@ def context_of(report: Report) -> Context | None:
     return None
 
 
+def text_of(value: object) -> str:
+    """The repr() of ``value``, or if it has none, what reprlib makes of it."""
+    try:
+        return repr(value)
+    except Exception:
+        return reprlib.repr(value)
+
+
 def lines_of(report: Report) -> list[str]:
     """What the default handler logs of ``report``: the message, then the other keys in order."""
     lines = [report.get("message") or "Unhandled exception in event loop"]
@@ -36,7 +45,7 @@ def lines_of(report: Report) -> list[str]:
             stack = "".join(traceback.format_list(value)).rstrip()
             lines.append(f"{key}: {STACKS[key]} (most recent call last):\n{stack}")
         else:
-            lines.append(f"{key}: {value!r}")
+            lines.append(f"{key}: {text_of(value)}")
     return lines
 
 
@@ -104,9 +113,9 @@ class Reports(Core):
     def _callback_failed(self, handle: asyncio.Handle, exception: BaseException) -> None:
         """Report what the callback of ``handle`` raised."""
         callback, args = getattr(handle, "_callback", None), getattr(handle, "_args", None)
-        shown = ", ".join(map(repr, args or ()))
+        name = getattr(callback, "__qualname__", None) or reprlib.repr(callback)
         report: Report = {
-            "message": f"Exception in callback {getattr(callback, '__qualname__', None) or repr(callback)}({shown})",
+            "message": f"Exception in callback {name}({', '.join(map(reprlib.repr, args or ()))})",
             "exception": exception,
             "handle": handle,
         }

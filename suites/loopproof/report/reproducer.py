@@ -132,9 +132,7 @@ class _Script:
             self._provide(name, factory, parameters, lines)
         return lines
 
-    def _provide(
-        self, name: str, factory: str, parameters: Mapping[str, str | None], lines: dict[str, str]
-    ) -> None:
+    def _provide(self, name: str, factory: str, parameters: Mapping[str, str | None], lines: dict[str, str]) -> None:
         if name in lines:
             return
         if name in parameters:
@@ -150,13 +148,13 @@ class _Script:
             self._imports.update({"import pathlib": None, "import tempfile": None})
             lines[name] = f"{name} = {_TMP_PATH}"
         else:
-            module = self._case if name in self._case.definitions else _module(_FIXTURES)
-            fixture = module.definitions[name]
+            home = self._case if name in self._case.definitions else _module(_FIXTURES)
+            fixture = home.definitions[name]
             if not isinstance(fixture, ast.FunctionDef):
                 raise LookupError(name)
             for argument in _arguments(fixture):
                 self._provide(argument, factory, parameters, lines)
-            self._carry(module, name, f"{name}_fixture")
+            self._carry(home, name, f"{name}_fixture")
             given = ", ".join(_arguments(fixture))
             yields = any(isinstance(part, ast.Yield) for part in ast.walk(fixture))
             made = f"{name}_fixture({given})"

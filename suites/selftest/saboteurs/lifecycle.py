@@ -211,7 +211,7 @@ class InterruptDropsTheBatch(Stock):
             raise
 
 
-@saboteur("LIFE-RUN_FOREVER-17")
+@saboteur("THREAD-THREAD_AFFINITY-02")
 class BoundToItsThread(Stock):
     """Runs only in the thread that made it."""
 
@@ -225,7 +225,7 @@ class BoundToItsThread(Stock):
         super()._check_running()
 
 
-@saboteur("LIFE-RUN_FOREVER-21")
+@saboteur("LIFE-RUN_FOREVER-19")
 class TakesTheWakeupDescriptor(Stock):
     """Claims the signal wakeup descriptor for each run and unsets it afterwards."""
 

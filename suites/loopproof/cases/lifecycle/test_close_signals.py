@@ -119,7 +119,7 @@ def test_a_signal_after_close_writes_into_no_descriptor(new_loop: NewLoop) -> No
     assert readable == [], "a signal was written into a socket of somebody else"
 
 
-@requires("LIFE-RUN_FOREVER-21")
+@requires("LIFE-RUN_FOREVER-19")
 @pytest.mark.parametrize("how", ["run_forever", "run_until_complete", "interrupted"])
 def test_a_run_leaves_the_wakeup_descriptor_of_others(new_loop: NewLoop, how: str) -> None:
     """A wakeup descriptor that others set is set after a run as before, if the loop has no signal handlers."""

@@ -107,7 +107,7 @@ def test_every_ready_descriptor_is_served_in_the_single_iteration(loop: asyncio.
     assert sorted(called) == list(range(-1, 10))
 
 
-@requires("LIFE-RUN_FOREVER-19")
+@requires("LIFE-RUN_FOREVER-17")
 def test_due_timers_run_in_the_single_iteration(loop: asyncio.AbstractEventLoop) -> None:
     """With stop() requested before the run, timers whose time has passed run in its single iteration."""
     order: list[str] = []

@@ -242,7 +242,7 @@ async def test_the_outer_run_works_fully_after_refused_calls(
         assert await woken == "woken"
 
 
-@requires("LIFE-RUN_FOREVER-20", "LIFE-RUN_FOREVER-13")
+@requires("LIFE-RUN_FOREVER-18", "LIFE-RUN_FOREVER-13")
 @pytest.mark.parametrize("method", ["run_forever", "run_until_complete"])
 def test_a_loop_that_runs_in_another_thread_is_refused(loop: asyncio.AbstractEventLoop, method: str) -> None:
     """A loop that runs in one thread cannot be run in a second, and the first run goes on undisturbed."""

@@ -158,7 +158,7 @@ def test_the_running_loop_in_a_signal_handler(loop: asyncio.AbstractEventLoop) -
     assert seen == [loop]
 
 
-@requires("LIFE-RUN_FOREVER-10", "LIFE-RUN_FOREVER-18")
+@requires("LIFE-RUN_FOREVER-10", "THREAD-THREAD_AFFINITY-01")
 def test_other_threads_have_no_running_loop(loop: asyncio.AbstractEventLoop) -> None:
     """While the loop runs in one thread, another thread has no running loop and its own generator hooks."""
     before = sys.get_asyncgen_hooks()
