@@ -29,9 +29,9 @@ _SHARED = 0.004
 
 
 def cases(requirements: Iterable[Requirement], seed: int = 7) -> Iterator[CaseResult]:
-    """The cases of a suite that covers most of the requirements: one to five each, with parameters or without."""
-    chance = random.Random(seed)
+    """The cases of a suite that covers most of the requirements: one to five each, whatever else there is."""
     for requirement in requirements:
+        chance = random.Random(f"{seed} {requirement.id}")
         if chance.random() < 0.06:
             continue
         words = re.findall("[a-z_]+", requirement.text.lower())[:8]
@@ -78,11 +78,10 @@ def _writer(folder: Path, loop: LoopInfo) -> ResultWriter:
 def _run(folder: Path, loop: LoopInfo, suite: list[CaseResult]) -> Result:
     writer = _writer(folder, loop)
     writer.plan(case.id for case in suite)
-    chance, shared = random.Random(loop.name), random.Random(1)
     reached = len(suite) * 3 // 5 if loop == CRASHER else len(suite)
     for case in suite[:reached]:
-        drawn, common = chance.random(), shared.random()
-        verdict = "fail" if common < _SHARED else _drawn(drawn, _CHANCES[loop.name])
+        chance, common = random.Random(f"{loop.name} {case.id}"), random.Random(case.id).random()
+        verdict = "fail" if common < _SHARED else _drawn(chance.random(), _CHANCES[loop.name])
         writer.add(_told(replace(case, verdict=verdict, seconds=chance.expovariate(300)), loop, common))
     if loop == CRASHER:
         writer.start(suite[reached].id)

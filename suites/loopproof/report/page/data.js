@@ -52,9 +52,10 @@ function alsoInControl(loop, number) {
   return FINDING.has(verdictOf(loop, number)) && FINDING.has(controlVerdict(loop, number));
 }
 
+// Whether both have a verdict, and not the same.
 function differsFromControl(loop, number) {
-  const control = controlVerdict(loop, number);
-  return control !== ABSENT && control !== "m" && control !== verdictOf(loop, number);
+  const [own, control] = [verdictOf(loop, number), controlVerdict(loop, number)];
+  return own !== control && ![own, control].some((code) => code === ABSENT || code === "m");
 }
 
 function messageOf(loop, number) {

@@ -19,7 +19,7 @@ function loopHeader(loop) {
   const [status, words] = standing(loop, tally);
   const whole = loop.complete && !loop.error;
   return h("th", { scope: "col", class: `loop${whole ? "" : " broken"}` },
-    h("div", { class: "name" }, loop.label, loop.stock && h("span", { class: "tag" }, "control")),
+    h("div", { class: "name" }, loop.label, loop.stock && [" ", h("span", { class: "tag" }, "control")]),
     h("div", { class: "about" }, describeLoop(loop)),
     h("div", { class: `standing ${status}` }, icon(status === "finding" ? "fail" : status), words),
     tally.shared > 0 && h("div", { class: "about" }, `${tally.shared} also in control`),
