@@ -39,7 +39,7 @@ def test_the_cases_of_the_requirement_catch_it(saboteur: Saboteur, tmp_path: Pat
             str(ROOT.parent / "pytest.ini"),
         ),
         *("--loop", saboteur.factory, "--requirement", saboteur.requirement, "--result", str(result)),
-        *("-p", "xdist.plugin", "-p", "loopproof.plugin", "-n1" if takes_down else "-n0"),
+        *("-p", "xdist.plugin", "-p", "loopproof.plugin", *(["-n1", "--maxfail=1"] if takes_down else ["-n0"])),
         *("--deadline", "3" if takes_down else "10"),
     ]
     paths = [str(HERE), os.environ.get("PYTHONPATH", "")]
