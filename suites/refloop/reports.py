@@ -89,11 +89,7 @@ class Reports(Core):
             self._call_default_handler(context, "Exception in default exception handler")
             return
         try:
-            place = context_of(context)
-            if place is None:
-                self._exception_handler(self, context)
-            else:
-                place.run(self._exception_handler, self, context)
+            self._call_handler(self._exception_handler, context)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
@@ -101,6 +97,26 @@ class Reports(Core):
                 {"message": "Unhandled error in exception handler", "exception": exc, "context": context},
                 "Exception in default exception handler while handling an unexpected error in custom exception handler",
             )
+
+    def _call_handler(self, handler: Handler, context: Report) -> None:
+        """Call the handler in the context of what the report is about; in the current one if that is entered already."""
+        place = context_of(context)
+        if place is None:
+            handler(self, context)
+            return
+        called = False
+
+        def call() -> None:
+            nonlocal called
+            called = True
+            handler(self, context)
+
+        try:
+            place.run(call)
+        except RuntimeError:
+            if called:
+                raise
+            handler(self, context)
 
     def _call_default_handler(self, context: Report, complaint: str) -> None:
         try:
