@@ -34,8 +34,7 @@ static inline void give_exception(PyObject *exception) {
     PyErr_Clear();
     return;
   }
-  PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception,
-                PyException_GetTraceback(exception));
+  PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception, PyException_GetTraceback(exception));
 #endif
 }
 

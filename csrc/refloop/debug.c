@@ -1,5 +1,4 @@
-/* Debug mode: where handles were made, what may be called, from which thread, and how long it took.
- */
+/* Debug mode: where handles were made, what may be called, from which thread, and how long it took. */
 
 #include "debug.h"
 
@@ -12,8 +11,7 @@ PyObject *debug_stack(struct loop *loop) { return PyObject_CallNoArgs(loop->stat
 int debug_check_thread(struct loop *loop) {
   if (loop->thread == 0 || loop->thread == PyThread_get_thread_ident())
     return 0;
-  PyErr_SetString(PyExc_RuntimeError,
-                  "Non-thread-safe operation invoked on an event loop other than the current one");
+  PyErr_SetString(PyExc_RuntimeError, "Non-thread-safe operation invoked on an event loop other than the current one");
   return -1;
 }
 
@@ -40,8 +38,7 @@ int debug_check_callback(struct loop *loop, PyObject *callback, const char *meth
     return -1;
   }
   if (!PyCallable_Check(callback)) {
-    PyErr_Format(PyExc_TypeError, "a callable object was expected by %s(), got %R", method,
-                 callback);
+    PyErr_Format(PyExc_TypeError, "a callable object was expected by %s(), got %R", method, callback);
     return -1;
   }
   return 0;
@@ -54,8 +51,8 @@ static int report_slow(struct loop *loop, struct handle *handle, double seconds)
 
   if (number == NULL)
     return -1;
-  done = PyObject_CallMethodObjArgs((PyObject *)loop, loop->state->str_callback_was_slow,
-                                    (PyObject *)handle, number, NULL);
+  done = PyObject_CallMethodObjArgs((PyObject *)loop, loop->state->str_callback_was_slow, (PyObject *)handle, number,
+                                    NULL);
   Py_DECREF(number);
   if (done == NULL)
     return -1;

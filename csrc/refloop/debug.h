@@ -1,5 +1,4 @@
-/* Debug mode: where handles were made, what may be called, from which thread, and how long it took.
- */
+/* Debug mode: where handles were made, what may be called, from which thread, and how long it took. */
 
 #ifndef REFLOOP_DEBUG_H
 #define REFLOOP_DEBUG_H

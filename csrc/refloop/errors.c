@@ -22,8 +22,8 @@ int errors_report_callback(struct loop *loop, struct handle *handle) {
   if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) || PyErr_ExceptionMatches(PyExc_SystemExit))
     return -1;
   exception = take_exception();
-  done = PyObject_CallMethodObjArgs((PyObject *)loop, loop->state->str_callback_failed,
-                                    (PyObject *)handle, exception, NULL);
+  done = PyObject_CallMethodObjArgs((PyObject *)loop, loop->state->str_callback_failed, (PyObject *)handle, exception,
+                                    NULL);
   Py_XDECREF(exception);
   if (done == NULL)
     return -1;

@@ -68,8 +68,8 @@ void handle_free_lists_clear(struct core_state *state) {
 }
 
 /* Fills in all but the timer. Returns 0; or -1 with an exception, and the handle is gone. */
-static int set_up(struct handle *handle, struct loop *loop, PyObject *callback,
-                  PyObject *const *args, Py_ssize_t nargs, PyObject *context, bool timer) {
+static int set_up(struct handle *handle, struct loop *loop, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
+                  PyObject *context, bool timer) {
   Py_ssize_t i;
 
   handle->callback = Py_NewRef(callback);
@@ -118,13 +118,12 @@ fail:
 static bool context_is_valid(PyObject *context) {
   if (context == NULL || context == Py_None || PyContext_CheckExact(context))
     return true;
-  PyErr_Format(PyExc_TypeError, "context must be a contextvars.Context, not %.200s",
-               Py_TYPE(context)->tp_name);
+  PyErr_Format(PyExc_TypeError, "context must be a contextvars.Context, not %.200s", Py_TYPE(context)->tp_name);
   return false;
 }
 
-struct handle *handle_new(struct loop *loop, PyObject *callback, PyObject *const *args,
-                          Py_ssize_t nargs, PyObject *context) {
+struct handle *handle_new(struct loop *loop, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
+                          PyObject *context) {
   struct handle *handle;
 
   if (!context_is_valid(context) || (handle = allocate(loop->state, false)) == NULL)
@@ -132,12 +131,11 @@ struct handle *handle_new(struct loop *loop, PyObject *callback, PyObject *const
   return set_up(handle, loop, callback, args, nargs, context, false) < 0 ? NULL : handle;
 }
 
-struct timer_handle *timer_handle_new(struct loop *loop, double when, PyObject *callback,
-                                      PyObject *const *args, Py_ssize_t nargs, PyObject *context) {
+struct timer_handle *timer_handle_new(struct loop *loop, double when, PyObject *callback, PyObject *const *args,
+                                      Py_ssize_t nargs, PyObject *context) {
   struct timer_handle *handle;
 
-  if (!context_is_valid(context) ||
-      (handle = (struct timer_handle *)allocate(loop->state, true)) == NULL)
+  if (!context_is_valid(context) || (handle = (struct timer_handle *)allocate(loop->state, true)) == NULL)
     return NULL;
   handle->timer.when = when;
   handle->timer.place = TIMER_IDLE;
@@ -159,8 +157,7 @@ static PyObject *call(struct handle *handle) {
     return PyObject_Call(handle->callback, handle->args[0], NULL);
   stack[0] = NULL;
   memcpy(stack + 1, handle->args, sizeof(handle->args));
-  return PyObject_Vectorcall(handle->callback, stack + 1,
-                             (size_t)handle->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+  return PyObject_Vectorcall(handle->callback, stack + 1, (size_t)handle->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
 }
 
 int handle_run(struct handle *handle) {
@@ -170,8 +167,7 @@ int handle_run(struct handle *handle) {
   if (handle->callback == NULL)
     return 0;
   context = handle->context;
-  handle->running =
-      true; /* from here to the end of the call cancel() leaves callback and arguments alone */
+  handle->running = true; /* from here to the end of the call cancel() leaves callback and arguments alone */
   result = NULL;
   if (PyContext_Enter(context) == 0) {
     result = call(handle);

@@ -20,8 +20,7 @@ struct loop;
    what ever reaches it by a descriptor of the base class finds an object or nothing.
    handle_types_init() checks that the base classes still fit. */
 struct handle {
-  PyObject_HEAD PyObject
-      *callback; /* NULL once cancelled; the chain in the list of freed handles */
+  PyObject_HEAD PyObject *callback; /* NULL once cancelled; the chain in the list of freed handles */
   PyObject *context;
   struct loop *loop;
   PyObject *args[HANDLE_INLINE_ARGS]; /* as many as nargs, if they fit; else the first is a tuple of
@@ -45,12 +44,12 @@ struct timer_handle {
 
 /* Makes a handle of a callback with its arguments; all are borrowed. The context may be NULL or
    None: then the current one is copied. Returns a new reference, or NULL with an exception. */
-struct handle *handle_new(struct loop *loop, PyObject *callback, PyObject *const *args,
-                          Py_ssize_t nargs, PyObject *context);
+struct handle *handle_new(struct loop *loop, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
+                          PyObject *context);
 
 /* The same with a deadline; the timer is still idle. */
-struct timer_handle *timer_handle_new(struct loop *loop, double when, PyObject *callback,
-                                      PyObject *const *args, Py_ssize_t nargs, PyObject *context);
+struct timer_handle *timer_handle_new(struct loop *loop, double when, PyObject *callback, PyObject *const *args,
+                                      Py_ssize_t nargs, PyObject *context);
 
 /* Calls the callback in its context; an exception is reported to the loop, except KeyboardInterrupt
    and SystemExit. The caller owns a reference to the handle. Returns 0, or -1 with an exception

@@ -10,13 +10,9 @@
 
 static struct handle *as_handle(PyObject *self) { return (struct handle *)self; }
 
-static PyObject *new_ref_or_none(PyObject *object) {
-  return Py_NewRef(object != NULL ? object : Py_None);
-}
+static PyObject *new_ref_or_none(PyObject *object) { return Py_NewRef(object != NULL ? object : Py_None); }
 
-PyDoc_STRVAR(
-    cancel_doc,
-    "cancel($self, /)\n--\n\nPrevent the callback from being called; nothing if it was called.");
+PyDoc_STRVAR(cancel_doc, "cancel($self, /)\n--\n\nPrevent the callback from being called; nothing if it was called.");
 
 static PyObject *cancel(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   handle_cancel(as_handle(self));
@@ -29,16 +25,13 @@ static PyObject *cancelled(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   return PyBool_FromLong(as_handle(self)->cancelled);
 }
 
-PyDoc_STRVAR(get_context_doc,
-             "get_context($self, /)\n--\n\nThe contextvars.Context that the callback runs in.");
+PyDoc_STRVAR(get_context_doc, "get_context($self, /)\n--\n\nThe contextvars.Context that the callback runs in.");
 
 static PyObject *get_context(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   return new_ref_or_none(as_handle(self)->context);
 }
 
-PyDoc_STRVAR(
-    run_doc,
-    "_run($self, /)\n--\n\nCall the callback now; what it raises is reported to the loop.");
+PyDoc_STRVAR(run_doc, "_run($self, /)\n--\n\nCall the callback now; what it raises is reported to the loop.");
 
 static PyObject *run(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   int failed;
@@ -51,9 +44,7 @@ static PyObject *run(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(
-    when_doc,
-    "when($self, /)\n--\n\nThe time at which the callback is due, on the scale of loop.time().");
+PyDoc_STRVAR(when_doc, "when($self, /)\n--\n\nThe time at which the callback is due, on the scale of loop.time().");
 
 static PyObject *when(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   return PyFloat_FromDouble(((struct timer_handle *)self)->timer.when);
@@ -94,9 +85,7 @@ static PyObject *get_source_traceback(PyObject *self, void *Py_UNUSED(closure)) 
   return new_ref_or_none(as_handle(self)->source_traceback);
 }
 
-static PyObject *get_text(PyObject *self, void *Py_UNUSED(closure)) {
-  return new_ref_or_none(as_handle(self)->text);
-}
+static PyObject *get_text(PyObject *self, void *Py_UNUSED(closure)) { return new_ref_or_none(as_handle(self)->text); }
 
 static PyObject *get_scheduled(PyObject *self, void *Py_UNUSED(closure)) {
   return PyBool_FromLong(((struct timer_handle *)self)->timer.place != TIMER_IDLE);
@@ -104,20 +93,17 @@ static PyObject *get_scheduled(PyObject *self, void *Py_UNUSED(closure)) {
 
 static PyObject *get_when(PyObject *self, void *Py_UNUSED(closure)) { return when(self, NULL); }
 
-#define HANDLE_METHODS                                                                             \
-  {"cancel", cancel, METH_NOARGS, cancel_doc},                                                     \
-      {"cancelled", cancelled, METH_NOARGS, cancelled_doc},                                        \
-      {"get_context", get_context, METH_NOARGS, get_context_doc}, {                                \
-    "_run", run, METH_NOARGS, run_doc                                                              \
+#define HANDLE_METHODS                                                                                                 \
+  {"cancel", cancel, METH_NOARGS, cancel_doc}, {"cancelled", cancelled, METH_NOARGS, cancelled_doc},                   \
+      {"get_context", get_context, METH_NOARGS, get_context_doc}, {                                                    \
+    "_run", run, METH_NOARGS, run_doc                                                                                  \
   }
 
-#define HANDLE_ATTRIBUTES                                                                          \
-  {"_callback", get_callback, NULL, NULL, NULL}, {"_args", get_args, NULL, NULL, NULL},            \
-      {"_cancelled", get_cancelled, NULL, NULL, NULL},                                             \
-      {"_context", get_context_attribute, NULL, NULL, NULL},                                       \
-      {"_loop", get_loop, NULL, NULL, NULL},                                                       \
-      {"_source_traceback", get_source_traceback, NULL, NULL, NULL}, {                             \
-    "_repr", get_text, NULL, NULL, NULL                                                            \
+#define HANDLE_ATTRIBUTES                                                                                              \
+  {"_callback", get_callback, NULL, NULL, NULL}, {"_args", get_args, NULL, NULL, NULL},                                \
+      {"_cancelled", get_cancelled, NULL, NULL, NULL}, {"_context", get_context_attribute, NULL, NULL, NULL},          \
+      {"_loop", get_loop, NULL, NULL, NULL}, {"_source_traceback", get_source_traceback, NULL, NULL, NULL}, {          \
+    "_repr", get_text, NULL, NULL, NULL                                                                                \
   }
 
 static PyMethodDef handle_methods[] = {HANDLE_METHODS, {NULL, NULL, 0, NULL}};
@@ -171,24 +157,20 @@ static PyType_Spec timer_handle_spec = {
 
 /* Makes a type on a class of asyncio after checking that the memory of its slots is where struct
  * handle has room. */
-static PyTypeObject *make_type(PyObject *module, PyObject *asyncio, const char *name,
-                               PyType_Spec *spec, size_t room) {
+static PyTypeObject *make_type(PyObject *module, PyObject *asyncio, const char *name, PyType_Spec *spec, size_t room) {
   PyObject *base = PyObject_GetAttrString(asyncio, name);
   PyTypeObject *type = NULL;
 
   if (base == NULL)
     return NULL;
-  if (!PyType_Check(base) || (size_t)((PyTypeObject *)base)->tp_basicsize > room ||
-      ((PyTypeObject *)base)->tp_itemsize
+  if (!PyType_Check(base) || (size_t)((PyTypeObject *)base)->tp_basicsize > room || ((PyTypeObject *)base)->tp_itemsize
 #if PY_VERSION_HEX < 0x030C0000
       || ((PyTypeObject *)base)->tp_weaklistoffset != offsetof(struct handle, weakrefs)
 #else
       || !(((PyTypeObject *)base)->tp_flags & Py_TPFLAGS_MANAGED_WEAKREF)
 #endif
   ) {
-    PyErr_Format(PyExc_ImportError,
-                 "asyncio.%s is not laid out as in the versions of Python that refloop knows",
-                 name);
+    PyErr_Format(PyExc_ImportError, "asyncio.%s is not laid out as in the versions of Python that refloop knows", name);
   } else {
     type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, base);
   }
@@ -204,11 +186,10 @@ int handle_types_init(PyObject *module) {
 
   if (asyncio == NULL)
     return -1;
-  state->handle_type =
-      make_type(module, asyncio, "Handle", &handle_spec, offsetof(struct handle, text));
+  state->handle_type = make_type(module, asyncio, "Handle", &handle_spec, offsetof(struct handle, text));
   if (state->handle_type != NULL) {
-    state->timer_handle_type = make_type(module, asyncio, "TimerHandle", &timer_handle_spec,
-                                         offsetof(struct handle, nargs));
+    state->timer_handle_type =
+        make_type(module, asyncio, "TimerHandle", &timer_handle_spec, offsetof(struct handle, nargs));
   }
   Py_DECREF(asyncio);
   return state->timer_handle_type != NULL ? 0 : -1;

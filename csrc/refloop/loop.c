@@ -83,8 +83,7 @@ static void close_uv(struct loop *loop) {
   wakeup_closed(loop);
 }
 
-static PyObject *loop_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
-                          PyObject *Py_UNUSED(keywords)) {
+static PyObject *loop_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(keywords)) {
   PyObject *module = PyType_GetModuleByDef(type, &core_module), *clock;
   struct loop *loop;
   int error;
@@ -177,8 +176,7 @@ static PyObject *is_closed(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   return PyBool_FromLong(as_loop(self)->closed);
 }
 
-PyDoc_STRVAR(check_open_doc,
-             "_check_closed($self, /)\n--\n\nRaise RuntimeError if the loop is closed.");
+PyDoc_STRVAR(check_open_doc, "_check_closed($self, /)\n--\n\nRaise RuntimeError if the loop is closed.");
 
 static PyObject *check_open(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   if (loop_check_open(as_loop(self)) < 0)
@@ -186,9 +184,7 @@ static PyObject *check_open(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(
-    time_doc,
-    "time($self, /)\n--\n\nThe time on the clock of the loop's timers: that of time.monotonic().");
+PyDoc_STRVAR(time_doc, "time($self, /)\n--\n\nThe time on the clock of the loop's timers: that of time.monotonic().");
 
 static PyObject *loop_time(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(ignored)) {
   return PyFloat_FromDouble(monotonic());
@@ -228,8 +224,7 @@ static PyObject *get_current_handle(PyObject *self, void *Py_UNUSED(closure)) {
 }
 
 static PyGetSetDef loop_attributes[] = {
-    {"_current_handle", get_current_handle, NULL,
-     "In debug mode the handle whose callback runs, or None.", NULL},
+    {"_current_handle", get_current_handle, NULL, "In debug mode the handle whose callback runs, or None.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -33,6 +33,7 @@ static const struct imported imports[] = {
     {AT(get_asyncgen_hooks), "sys", "get_asyncgen_hooks"},
     {AT(set_asyncgen_hooks), "sys", "set_asyncgen_hooks"},
     {AT(main_thread), "threading", "main_thread"},
+    {AT(set_wakeup_fd), "signal", "set_wakeup_fd"},
 };
 
 static const struct interned names[] = {
@@ -55,21 +56,13 @@ static const struct interned names[] = {
 
 /* What the module's state refers to, beyond the tables above. */
 static const size_t others[] = {
-    AT(loop_type),
-    AT(handle_type),
-    AT(timer_handle_type),
-    AT(own_time),
-    AT(keywords_loop),
-    AT(keywords_loop_name),
-    AT(keywords_loop_context),
-    AT(keywords_loop_name_context),
+    AT(loop_type),     AT(handle_type),        AT(timer_handle_type),     AT(own_time),
+    AT(keywords_loop), AT(keywords_loop_name), AT(keywords_loop_context), AT(keywords_loop_name_context),
 };
 
 #define COUNT(table) (sizeof(table) / sizeof(*(table)))
 
-static PyObject **field(struct core_state *state, size_t offset) {
-  return (PyObject **)((char *)state + offset);
-}
+static PyObject **field(struct core_state *state, size_t offset) { return (PyObject **)((char *)state + offset); }
 
 static int import_all(struct core_state *state) {
   for (size_t i = 0; i < COUNT(imports); i++) {
@@ -94,8 +87,7 @@ static int intern_all(struct core_state *state) {
   state->keywords_loop = PyTuple_Pack(1, state->str_loop);
   state->keywords_loop_name = PyTuple_Pack(2, state->str_loop, state->str_name);
   state->keywords_loop_context = PyTuple_Pack(2, state->str_loop, state->str_context);
-  state->keywords_loop_name_context =
-      PyTuple_Pack(3, state->str_loop, state->str_name, state->str_context);
+  state->keywords_loop_name_context = PyTuple_Pack(3, state->str_loop, state->str_name, state->str_context);
   return state->keywords_loop && state->keywords_loop_name && state->keywords_loop_context &&
                  state->keywords_loop_name_context
              ? 0
@@ -105,8 +97,7 @@ static int intern_all(struct core_state *state) {
 static int module_exec(PyObject *module) {
   struct core_state *state = PyModule_GetState(module);
 
-  if (import_all(state) < 0 || intern_all(state) < 0 || handle_types_init(module) < 0 ||
-      loop_type_init(module) < 0)
+  if (import_all(state) < 0 || intern_all(state) < 0 || handle_types_init(module) < 0 || loop_type_init(module) < 0)
     return -1;
   return PyModule_AddStringConstant(module, "libuv_version", uv_version_string());
 }

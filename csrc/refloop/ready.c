@@ -19,8 +19,7 @@ int ready_grow(struct ready_ring *ring) {
   if (slots == NULL)
     return -1;
   if (ring->count) {
-    first = ring->capacity -
-            ring->head; /* items up to the end of the memory, the others wrapped around */
+    first = ring->capacity - ring->head; /* items up to the end of the memory, the others wrapped around */
     if (first > ring->count)
       first = ring->count;
     memcpy(slots, ring->slots + ring->head, first * sizeof(void *));

@@ -4,8 +4,7 @@
 #include "debug.h"
 #include "loop.h"
 
-#define CLOCK_RESOLUTION 1e-9 /* of the monotonic clock: a timer may run so much before its time   \
-                               */
+#define CLOCK_RESOLUTION 1e-9 /* of the monotonic clock: a timer may run so much before its time */
 
 /* Queues the handles of the timers that are due. */
 static int take_due_timers(struct loop *loop) {
@@ -44,10 +43,8 @@ static int run_batch(struct loop *loop) {
 }
 
 static int iterate(struct loop *loop) {
-  return wakeup_poll(loop) < 0 || watch_take_events(loop) < 0 || take_due_timers(loop) < 0 ||
-                 run_batch(loop) < 0
-             ? -1
-             : 0;
+  return wakeup_poll(loop) < 0 || watch_take_events(loop) < 0 || take_due_timers(loop) < 0 || run_batch(loop) < 0 ? -1
+                                                                                                                  : 0;
 }
 
 static int run(struct loop *loop) {
@@ -85,8 +82,7 @@ static int done(PyObject *result) {
 }
 
 static int track_origins(struct loop *loop, bool enabled) {
-  return done(PyObject_CallMethodOneArg((PyObject *)loop,
-                                        loop->state->str_set_coroutine_origin_tracking,
+  return done(PyObject_CallMethodOneArg((PyObject *)loop, loop->state->str_set_coroutine_origin_tracking,
                                         enabled ? Py_True : Py_False));
 }
 
@@ -99,8 +95,7 @@ static int set_hooks(struct loop *loop) {
   PyObject *hooks[2], *result = NULL;
 
   hooks[0] = PyObject_GetAttr((PyObject *)loop, loop->state->str_asyncgen_firstiter_hook);
-  hooks[1] = hooks[0] ? PyObject_GetAttr((PyObject *)loop, loop->state->str_asyncgen_finalizer_hook)
-                      : NULL;
+  hooks[1] = hooks[0] ? PyObject_GetAttr((PyObject *)loop, loop->state->str_asyncgen_finalizer_hook) : NULL;
   if (hooks[1] != NULL)
     result = PyObject_Vectorcall(loop->state->set_asyncgen_hooks, hooks, 2, NULL);
   Py_XDECREF(hooks[0]);
@@ -151,25 +146,21 @@ static PyObject *run_forever(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(
-    stop_doc,
-    "stop($self, /)\n--\n\nHave the run end after this iteration, or the next run after one.");
+PyDoc_STRVAR(stop_doc, "stop($self, /)\n--\n\nHave the run end after this iteration, or the next run after one.");
 
 static PyObject *stop(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   ((struct loop *)self)->stopping = true;
   Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(is_running_doc,
-             "is_running($self, /)\n--\n\nWhether the loop runs, in whatever thread.");
+PyDoc_STRVAR(is_running_doc, "is_running($self, /)\n--\n\nWhether the loop runs, in whatever thread.");
 
 static PyObject *is_running(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   return PyBool_FromLong(((struct loop *)self)->thread != 0);
 }
 
-PyDoc_STRVAR(
-    check_running_doc,
-    "_check_running($self, /)\n--\n\nRaise RuntimeError if this or another loop runs here.");
+PyDoc_STRVAR(check_running_doc,
+             "_check_running($self, /)\n--\n\nRaise RuntimeError if this or another loop runs here.");
 
 static PyObject *check_running_method(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   if (check_running((struct loop *)self) < 0)

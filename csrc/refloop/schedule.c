@@ -20,8 +20,8 @@ static bool is_named(PyObject *keyword, PyObject *name) {
 
 /* Sorts the arguments of method(when, callback, *args, context=None); `when` is the name of the
    first parameter, NULL for a method without it. Returns 0, or -1 with an exception. */
-static int parse(struct loop *loop, const char *method, PyObject *when, PyObject *const *args,
-                 Py_ssize_t nargs, PyObject *keywords, struct call *call) {
+static int parse(struct loop *loop, const char *method, PyObject *when, PyObject *const *args, Py_ssize_t nargs,
+                 PyObject *keywords, struct call *call) {
   Py_ssize_t named = keywords != NULL ? PyTuple_GET_SIZE(keywords) : 0, used = 0;
 
   memset(call, 0, sizeof(*call));
@@ -42,8 +42,7 @@ static int parse(struct loop *loop, const char *method, PyObject *when, PyObject
     else if (when != NULL && is_named(keyword, when))
       place = &call->when;
     if (place == NULL) {
-      PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", method,
-                   keyword);
+      PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", method, keyword);
       return -1;
     }
     if (*place != NULL) {
@@ -69,35 +68,29 @@ static struct handle *queue_call(struct loop *loop, const struct call *call) {
   return handle;
 }
 
-PyDoc_STRVAR(call_soon_doc,
-             "call_soon($self, callback, /, *args, context=None)\n--\n\n"
-             "Call callback(*args) in the next iteration; returns the asyncio.Handle of the call.");
+PyDoc_STRVAR(call_soon_doc, "call_soon($self, callback, /, *args, context=None)\n--\n\n"
+                            "Call callback(*args) in the next iteration; returns the asyncio.Handle of the call.");
 
-static PyObject *call_soon(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
-                           PyObject *keywords) {
+static PyObject *call_soon(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
   struct loop *loop = (struct loop *)self;
   struct call call;
 
   if (parse(loop, "call_soon", NULL, args, nargs, keywords, &call) < 0 || loop_check_open(loop) < 0)
     return NULL;
-  if (loop->debug &&
-      (debug_check_thread(loop) < 0 || debug_check_callback(loop, call.callback, "call_soon") < 0))
+  if (loop->debug && (debug_check_thread(loop) < 0 || debug_check_callback(loop, call.callback, "call_soon") < 0))
     return NULL;
   return (PyObject *)queue_call(loop, &call);
 }
 
-PyDoc_STRVAR(call_soon_threadsafe_doc,
-             "call_soon_threadsafe($self, callback, /, *args, context=None)\n--\n\n"
-             "Like call_soon(), from any thread; wakes the loop if it sleeps.");
+PyDoc_STRVAR(call_soon_threadsafe_doc, "call_soon_threadsafe($self, callback, /, *args, context=None)\n--\n\n"
+                                       "Like call_soon(), from any thread; wakes the loop if it sleeps.");
 
-static PyObject *call_soon_threadsafe(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
-                                      PyObject *keywords) {
+static PyObject *call_soon_threadsafe(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
   struct loop *loop = (struct loop *)self;
   struct handle *handle;
   struct call call;
 
-  if (parse(loop, "call_soon_threadsafe", NULL, args, nargs, keywords, &call) < 0 ||
-      loop_check_open(loop) < 0)
+  if (parse(loop, "call_soon_threadsafe", NULL, args, nargs, keywords, &call) < 0 || loop_check_open(loop) < 0)
     return NULL;
   if (loop->debug && debug_check_callback(loop, call.callback, "call_soon_threadsafe") < 0)
     return NULL;
@@ -109,8 +102,7 @@ static PyObject *call_soon_threadsafe(PyObject *self, PyObject *const *args, Py_
 
 /* Adds a timer to the heap, which takes a reference of its own. */
 static PyObject *start_timer(struct loop *loop, double when, const struct call *call) {
-  struct timer_handle *handle =
-      timer_handle_new(loop, when, call->callback, call->args, call->nargs, call->context);
+  struct timer_handle *handle = timer_handle_new(loop, when, call->callback, call->args, call->nargs, call->context);
 
   if (handle == NULL)
     return NULL;
@@ -129,19 +121,15 @@ static PyObject *start_timer(struct loop *loop, double when, const struct call *
 static int check_timer(struct loop *loop, const struct call *call) {
   if (loop_check_open(loop) < 0)
     return -1;
-  return loop->debug && (debug_check_thread(loop) < 0 ||
-                         debug_check_callback(loop, call->callback, "call_at") < 0)
-             ? -1
-             : 0;
+  return loop->debug && (debug_check_thread(loop) < 0 || debug_check_callback(loop, call->callback, "call_at") < 0) ? -1
+                                                                                                                    : 0;
 }
 
-PyDoc_STRVAR(
-    call_later_doc,
-    "call_later($self, delay, callback, /, *args, context=None)\n--\n\n"
-    "Call callback(*args) after so many seconds; returns the asyncio.TimerHandle of the call.");
+PyDoc_STRVAR(call_later_doc,
+             "call_later($self, delay, callback, /, *args, context=None)\n--\n\n"
+             "Call callback(*args) after so many seconds; returns the asyncio.TimerHandle of the call.");
 
-static PyObject *call_later(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
-                            PyObject *keywords) {
+static PyObject *call_later(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
   struct loop *loop = (struct loop *)self;
   struct call call;
   double delay, now;
@@ -160,13 +148,10 @@ static PyObject *call_later(PyObject *self, PyObject *const *args, Py_ssize_t na
   return start_timer(loop, now + delay, &call);
 }
 
-PyDoc_STRVAR(
-    call_at_doc,
-    "call_at($self, when, callback, /, *args, context=None)\n--\n\n"
-    "Call callback(*args) when time() has reached `when`; returns its asyncio.TimerHandle.");
+PyDoc_STRVAR(call_at_doc, "call_at($self, when, callback, /, *args, context=None)\n--\n\n"
+                          "Call callback(*args) when time() has reached `when`; returns its asyncio.TimerHandle.");
 
-static PyObject *call_at(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
-                         PyObject *keywords) {
+static PyObject *call_at(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
   struct loop *loop = (struct loop *)self;
   struct call call;
   double when;
@@ -194,10 +179,8 @@ static PyObject *new_handle(PyObject *self, PyObject *const *args, Py_ssize_t na
   return (PyObject *)handle_new((struct loop *)self, args[0], args + 1, nargs - 1, NULL);
 }
 
-PyDoc_STRVAR(
-    queue_handle_doc,
-    "_queue_handle($self, handle, /)\n--\n\n"
-    "Queue a handle of this loop, unless it is cancelled, and wake the loop if it sleeps.");
+PyDoc_STRVAR(queue_handle_doc, "_queue_handle($self, handle, /)\n--\n\n"
+                               "Queue a handle of this loop, unless it is cancelled, and wake the loop if it sleeps.");
 
 static PyObject *queue_handle(PyObject *self, PyObject *object) {
   struct loop *loop = (struct loop *)self;
@@ -215,8 +198,7 @@ static PyObject *queue_handle(PyObject *self, PyObject *object) {
   Py_RETURN_NONE;
 }
 
-#define WITH_KEYWORDS(function)                                                                    \
-  (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS
+#define WITH_KEYWORDS(function) (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS
 
 PyMethodDef loop_schedule_methods[] = {
     {"call_soon", WITH_KEYWORDS(call_soon), call_soon_doc},

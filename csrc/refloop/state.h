@@ -23,6 +23,7 @@ struct core_state {
   PyObject *get_asyncgen_hooks;    /* sys.get_asyncgen_hooks */
   PyObject *set_asyncgen_hooks;    /* sys.set_asyncgen_hooks */
   PyObject *main_thread;           /* threading.main_thread */
+  PyObject *set_wakeup_fd;         /* signal.set_wakeup_fd */
   PyObject *own_time;              /* the descriptor of Loop.time */
 
   PyObject *keywords_loop; /* ("loop",) and so on, for calls */

@@ -2,19 +2,16 @@
 
 #include "loop.h"
 
-PyDoc_STRVAR(create_future_doc,
-             "create_future($self, /)\n--\n\nA new asyncio.Future of this loop.");
+PyDoc_STRVAR(create_future_doc, "create_future($self, /)\n--\n\nA new asyncio.Future of this loop.");
 
 static PyObject *create_future(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   struct core_state *state = ((struct loop *)self)->state;
   PyObject *stack[2] = {NULL, self};
 
-  return PyObject_Vectorcall(state->future_type, stack + 1, PY_VECTORCALL_ARGUMENTS_OFFSET,
-                             state->keywords_loop);
+  return PyObject_Vectorcall(state->future_type, stack + 1, PY_VECTORCALL_ARGUMENTS_OFFSET, state->keywords_loop);
 }
 
-/* The keywords of a call with loop= in front. Returns a new reference, or NULL with an exception.
- */
+/* The keywords of a call with loop= in front. Returns a new reference, or NULL with an exception. */
 static PyObject *keywords_with_loop(struct core_state *state, PyObject *keywords) {
   Py_ssize_t count = keywords != NULL ? PyTuple_GET_SIZE(keywords) : 0;
   PyObject *with_loop;
@@ -37,8 +34,7 @@ static PyObject *keywords_with_loop(struct core_state *state, PyObject *keywords
 }
 
 /* asyncio.Task(coro, loop=self, **keywords). */
-static PyObject *new_task(struct loop *loop, PyObject *const *args, Py_ssize_t nargs,
-                          PyObject *keywords) {
+static PyObject *new_task(struct loop *loop, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
   enum { MOST_KEYWORDS = 8 };
   PyObject *stack[3 + MOST_KEYWORDS], *with_loop, *task;
   Py_ssize_t named = keywords != NULL ? PyTuple_GET_SIZE(keywords) : 0;
@@ -54,26 +50,22 @@ static PyObject *new_task(struct loop *loop, PyObject *const *args, Py_ssize_t n
   memcpy(stack + 2 + nargs, args + nargs, (size_t)named * sizeof(*stack));
   if ((with_loop = keywords_with_loop(loop->state, keywords)) == NULL)
     return NULL;
-  task = PyObject_Vectorcall(loop->state->task_type, stack + 1,
-                             (size_t)nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, with_loop);
+  task =
+      PyObject_Vectorcall(loop->state->task_type, stack + 1, (size_t)nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, with_loop);
   Py_DECREF(with_loop);
   return task;
 }
 
-PyDoc_STRVAR(
-    create_task_doc,
-    "create_task($self, coro, /, **kwargs)\n--\n\n"
-    "Schedule a coroutine; the keywords are those of asyncio.Task, or of the task factory.");
+PyDoc_STRVAR(create_task_doc, "create_task($self, coro, /, **kwargs)\n--\n\n"
+                              "Schedule a coroutine; the keywords are those of asyncio.Task, or of the task factory.");
 
-static PyObject *create_task(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
-                             PyObject *keywords) {
+static PyObject *create_task(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
   struct loop *loop = (struct loop *)self;
 
   if (loop_check_open(loop) < 0)
     return NULL;
   if (nargs > 1) {
-    PyErr_Format(PyExc_TypeError, "create_task() takes 1 positional argument but %zd were given",
-                 nargs);
+    PyErr_Format(PyExc_TypeError, "create_task() takes 1 positional argument but %zd were given", nargs);
     return NULL;
   }
   if (loop->task_factory == NULL)
@@ -88,9 +80,8 @@ static PyObject *create_task(PyObject *self, PyObject *const *args, Py_ssize_t n
   }
 }
 
-PyDoc_STRVAR(set_task_factory_doc,
-             "set_task_factory($self, factory, /)\n--\n\n"
-             "Have create_task() call factory(loop, coro, **kwargs); None for asyncio.Task.");
+PyDoc_STRVAR(set_task_factory_doc, "set_task_factory($self, factory, /)\n--\n\n"
+                                   "Have create_task() call factory(loop, coro, **kwargs); None for asyncio.Task.");
 
 static PyObject *set_task_factory(PyObject *self, PyObject *factory) {
   struct loop *loop = (struct loop *)self;
@@ -103,8 +94,7 @@ static PyObject *set_task_factory(PyObject *self, PyObject *factory) {
   Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(get_task_factory_doc,
-             "get_task_factory($self, /)\n--\n\nThe task factory, None for asyncio.Task.");
+PyDoc_STRVAR(get_task_factory_doc, "get_task_factory($self, /)\n--\n\nThe task factory, None for asyncio.Task.");
 
 static PyObject *get_task_factory(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   PyObject *factory = ((struct loop *)self)->task_factory;
@@ -114,8 +104,7 @@ static PyObject *get_task_factory(PyObject *self, PyObject *Py_UNUSED(ignored)) 
 
 PyMethodDef loop_task_methods[] = {
     {"create_future", create_future, METH_NOARGS, create_future_doc},
-    {"create_task", (PyCFunction)(void (*)(void))create_task, METH_FASTCALL | METH_KEYWORDS,
-     create_task_doc},
+    {"create_task", (PyCFunction)(void (*)(void))create_task, METH_FASTCALL | METH_KEYWORDS, create_task_doc},
     {"set_task_factory", set_task_factory, METH_O, set_task_factory_doc},
     {"get_task_factory", get_task_factory, METH_NOARGS, get_task_factory_doc},
     {NULL, NULL, 0, NULL},

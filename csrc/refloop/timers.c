@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHILDREN      4u
-#define MIN_CAPACITY  16u
+#define CHILDREN 4u
+#define MIN_CAPACITY 16u
 #define KEEP_CAPACITY 1024u /* up to here memory is kept */
 
 static bool earlier(const struct timer_entry *a, const struct timer_entry *b) {
@@ -69,8 +69,7 @@ static int resize(struct timer_heap *heap, size_t capacity) {
 int timer_heap_add(struct timer_heap *heap, struct timer *timer) {
   struct timer_entry entry = {timer->when, heap->order, timer};
 
-  if (heap->count == heap->capacity &&
-      resize(heap, heap->capacity ? heap->capacity * 2 : MIN_CAPACITY) < 0)
+  if (heap->count == heap->capacity && resize(heap, heap->capacity ? heap->capacity * 2 : MIN_CAPACITY) < 0)
     return -1;
   if (isnan(entry.when))
     entry.when = -INFINITY;

@@ -8,16 +8,14 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "compat.h"
 #include "errors.h"
 #include "loop.h"
 
-#define LONGEST_SLEEP 86400.0 /* seconds; a later deadline is waited for in several turns */
-#define TURNS_WITHOUT_YIELD                                                                        \
-  64 /* iterations after which other threads get a chance to take the GIL */
+#define LONGEST_SLEEP 86400.0  /* seconds; a later deadline is waited for in several turns */
+#define TURNS_WITHOUT_YIELD 64 /* iterations after which other threads get a chance to take the GIL */
 
-static void on_async(uv_async_t *async) {
-  (void)async; /* that the poll returned is all that was wanted */
-}
+static void on_async(uv_async_t *async) { (void)async; /* that the poll returned is all that was wanted */ }
 
 static void on_alarm(uv_timer_t *alarm) {
   struct loop *loop = alarm->data;
@@ -202,26 +200,60 @@ static int poll_until_due(struct loop *loop) {
   return 0;
 }
 
-/* The same, and a signal ends it: for the time of the sleep Python's signal handler writes to our
+/* Has Python's signal handler write to this descriptor, -1 for none. Returns 0, or -1 with an exception. */
+static int set_wakeup_fd(struct loop *loop, int fd, int *before) {
+#if PY_VERSION_HEX >= 0x030D0000
+  (void)loop;
+  *before = PySignal_SetWakeupFd(fd);
+  return 0;
+#else /* the interpreter does not export that function */
+  PyObject *number = PyLong_FromLong(fd), *old = NULL;
+
+  if (number != NULL)
+    old = PyObject_CallOneArg(loop->state->set_wakeup_fd, number);
+  Py_XDECREF(number);
+  if (old == NULL)
+    return -1;
+  *before = (int)PyLong_AsLong(old);
+  Py_DECREF(old);
+  return 0;
+#endif
+}
+
+/* The same with a descriptor that was set before and may have been closed since. Leaves an exception that is set alone.
+   Returns the one that was set. */
+static int put_wakeup_fd_back(struct loop *loop, int fd) {
+  PyObject *exception = take_exception();
+  int before = -1;
+
+  if (set_wakeup_fd(loop, fd, &before) < 0) {
+    PyErr_Clear();
+    if (set_wakeup_fd(loop, -1, &before) < 0)
+      PyErr_WriteUnraisable((PyObject *)loop);
+  }
+  give_exception(exception);
+  return before;
+}
+
+/* The same as poll_until_due(), and a signal ends it: for the time of the sleep Python's signal handler writes to our
    pipe. What it wrote goes on to the descriptor that the program has set for that, if any. */
 static int poll_catching_signals(struct loop *loop) {
   struct wakeup *wakeup = &loop->wakeup;
   int ours = wakeup->signal_pipe[1];
-  int programs = PySignal_SetWakeupFd(ours), current;
-  int failed;
+  int programs, current, failed;
 
-  atomic_thread_fence(memory_order_seq_cst); /* a signal that came before left its mark, a later one
-                                                writes to the pipe */
+  if (set_wakeup_fd(loop, ours, &programs) < 0)
+    return -1;
+  atomic_thread_fence(memory_order_seq_cst); /* an earlier signal left its mark, a later one writes to the pipe */
   wakeup->signal_count = 0;
   failed = PyErr_CheckSignals();
   if (!failed && busy(loop))
     poll_without_waiting(loop);
   else if (!failed)
     failed = poll_until_due(loop);
-  current = PySignal_SetWakeupFd(programs);
+  current = put_wakeup_fd_back(loop, programs);
   if (current != ours)
-    (void)PySignal_SetWakeupFd(
-        current); /* a handler of a signal has set another one meanwhile: that one counts */
+    (void)put_wakeup_fd_back(loop, current); /* a handler of a signal has set another one meanwhile: that one counts */
   if (wakeup->signal_count > 0 && programs >= 0) {
     ssize_t written = write(programs, wakeup->signal_numbers, (size_t)wakeup->signal_count);
     (void)written; /* as with Python's own handler, what does not fit is lost */

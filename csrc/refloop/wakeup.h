@@ -46,8 +46,7 @@ void wakeup_send(struct loop *loop);
    do at once. Returns 0, or -1 with an exception, which may come from a handler of a signal. */
 int wakeup_poll(struct loop *loop);
 
-/* Takes the GIL back, if it is given up: to be called by callbacks of libuv before they use Python.
- */
+/* Takes the GIL back, if it is given up: to be called by callbacks of libuv before they use Python. */
 void wakeup_need_gil(struct loop *loop);
 
 #endif

@@ -14,8 +14,7 @@
 #define WRITABLE 1
 
 static uint32_t events_of(const struct watched *entry) {
-  return (entry->reader != NULL ? (uint32_t)EPOLLIN : 0) |
-         (entry->writer != NULL ? (uint32_t)EPOLLOUT : 0);
+  return (entry->reader != NULL ? (uint32_t)EPOLLIN : 0) | (entry->writer != NULL ? (uint32_t)EPOLLOUT : 0);
 }
 
 /* Called by libuv during the poll; what is ready is taken after it, in watch_take_events(). */
@@ -195,8 +194,7 @@ static PyObject *add(struct loop *loop, PyObject *const *args, Py_ssize_t nargs,
     return NULL;
   if ((handle = handle_new(loop, args[1], args + 2, nargs - 2, NULL)) == NULL)
     return NULL;
-  if (loop_check_open(loop) < 0 || (watch->epoll < 0 && open_set(loop) < 0) ||
-      reserve(watch, fd) < 0) {
+  if (loop_check_open(loop) < 0 || (watch->epoll < 0 && open_set(loop) < 0) || reserve(watch, fd) < 0) {
     Py_DECREF(handle);
     return NULL;
   }
@@ -347,16 +345,12 @@ static PyObject *add_writer(PyObject *self, PyObject *const *args, Py_ssize_t na
 PyDoc_STRVAR(remove_reader_doc, "remove_reader($self, fd, /)\n--\n\n"
                                 "Stop watching fd for reading; returns whether it was watched.");
 
-static PyObject *remove_reader(PyObject *self, PyObject *fd) {
-  return take_away((struct loop *)self, fd, READABLE);
-}
+static PyObject *remove_reader(PyObject *self, PyObject *fd) { return take_away((struct loop *)self, fd, READABLE); }
 
 PyDoc_STRVAR(remove_writer_doc, "remove_writer($self, fd, /)\n--\n\n"
                                 "Stop watching fd for writing; returns whether it was watched.");
 
-static PyObject *remove_writer(PyObject *self, PyObject *fd) {
-  return take_away((struct loop *)self, fd, WRITABLE);
-}
+static PyObject *remove_writer(PyObject *self, PyObject *fd) { return take_away((struct loop *)self, fd, WRITABLE); }
 
 PyMethodDef loop_watch_methods[] = {
     {"add_reader", (PyCFunction)(void (*)(void))add_reader, METH_FASTCALL, add_reader_doc},
