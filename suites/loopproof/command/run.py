@@ -10,6 +10,7 @@ from rich.console import Console
 
 from .. import spec
 from ..report import html, markdown, terminal
+from ..report.control import control_of
 from ..results import FINDINGS, LEVELS, Result, ResultError
 from .exits import BROKEN, CONFORMS, FINDING, USAGE
 from .process import Order, run_loop
@@ -102,7 +103,7 @@ def _order(loop: str, args: argparse.Namespace) -> Order:
 def _report(finished: Sequence[Result], args: argparse.Namespace, console: Console) -> None:
     requirements = spec.load()
     for result in finished:
-        terminal.render(result, requirements, console)
+        terminal.render(result, requirements, console, control=control_of(result, finished))
     for path, render in ((args.html, html.render), (args.markdown, markdown.render)):
         if path is not None and finished:
             try:

@@ -3,6 +3,7 @@
 import faulthandler
 import fcntl
 import json
+import mmap
 import os
 import sys
 from dataclasses import asdict, dataclass
@@ -14,8 +15,8 @@ LAST_WORDS = 32 * 1024
 _FIRST_DESCRIPTOR = 512
 """The file's own descriptor stays away from the low numbers that loops and cases get."""
 
-_TIMEOUT = "Timeout ("
-"""How faulthandler begins a dump that `dump_traceback_later` made."""
+_TIMEOUT = b"\nTimeout ("
+"""How faulthandler begins a dump that `dump_traceback_later` made, at the start of a line."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +70,22 @@ def disarm() -> None:
     faulthandler.cancel_dump_traceback_later()
 
 
-def last_words(path: Path) -> tuple[Note | None, str]:
-    """Return which case a dead worker was in, None where nothing was noted, and what was written since it began."""
+@dataclass(frozen=True)
+class LastWords:
+    """What a dead worker left: the case it was in, the end of what was written since, whether the deadline passed."""
+
+    note: Note | None = None
+    words: str = ""
+    timed_out: bool = False
+
+
+def last_words(path: Path) -> LastWords:
+    """Read the black box of a dead worker."""
     try:
-        first, _, words = path.read_bytes().decode(errors="replace").partition("\n")
-        return Note(**json.loads(first)), words[-LAST_WORDS:]
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            start = content.find(b"\n") + 1
+            note = Note(**json.loads(content[:start]))
+            words = content[max(start, len(content) - LAST_WORDS) :].decode(errors="replace")
+            return LastWords(note, words, content.find(_TIMEOUT, max(start - 1, 0)) >= 0)
     except (OSError, ValueError, TypeError):
-        return None, ""
-
-
-def timed_out(words: str) -> bool:
-    """Tell whether the words contain the dump of a deadline that passed."""
-    return any(line.startswith(_TIMEOUT) for line in words.splitlines())
+        return LastWords()

@@ -13,6 +13,7 @@ from ..cases import case_id
 from . import blackbox
 from .blackbox import BlackBox
 from .hygiene import GRACE, Leftovers, Watch
+from .options import DEADLINE
 from .settings import Settings
 from .verdicts import LEAK, Judge, note_of
 
@@ -67,7 +68,8 @@ class Execution:
 
     def _deadline_of(self, item: pytest.Item) -> float:
         marker = item.get_closest_marker("deadline")
-        return max(float(marker.args[0]), self._settings.deadline) if marker else self._settings.deadline
+        factor = marker.args[0] / DEADLINE if marker else 1
+        return self._settings.deadline * factor
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_setup(self) -> Generator[None, None, None]:

@@ -28,7 +28,7 @@ def add_options(parser: pytest.Parser) -> None:
     add("level", choices=LEVELS, default="may", help="lowest level of requirements to run (default: all, down to may)")
     add("requirement", metavar="ID", action="append", default=[], help="run the cases of this requirement only; glob")
     add("result", metavar="FILE", help="write the result as JSON to FILE")
-    add("deadline", metavar="SECONDS", type=float, default=DEADLINE, help="after this a case has hung (%(default)s)")
+    add("deadline", metavar="SECONDS", type=float, default=DEADLINE, help="when a case has hung (%(default)s)")
     add(
         "memory-limit", metavar="MIB", type=int, default=MEMORY, help="address space of a worker (%(default)s; 0: none)"
     )
@@ -39,7 +39,7 @@ def add_markers(config: pytest.Config) -> None:
     for line in (
         "requires(*ids): the requirements that a case proves",
         "needs(*capabilities): capabilities of a loop that a case uses beyond the API its requirement names",
-        "deadline(seconds): the time after which this case has hung",
+        f"deadline(seconds): the time after which this case has hung, with --deadline {DEADLINE:g}; else in proportion",
     ):
         config.addinivalue_line("markers", line)
 

@@ -1,7 +1,7 @@
 """The probe: before any case, load the loop in a process of its own and try once what it can do.
 
-``python -m loopproof.plugin.probe LOOP [CAPABILITY ...]`` writes one JSON line a fact, so that what was found before
-the loop took the process down is kept.
+``python -m loopproof.plugin.probe LOOP PATIENCE [CAPABILITY ...]`` writes one JSON line a fact, so that what was found
+before the loop took the process down is kept.
 """
 
 import asyncio
@@ -20,15 +20,14 @@ from .claims import MISSING, WORKS, Claims
 from .probes import PROBES
 
 PATIENCE = 10.0
-"""Seconds that loading the loop, and each attempt, may take."""
 
 
-def probe(loop: LoopSpec, lacks: frozenset[str]) -> Claims:
-    """Try the loop and return what it can do.
+def probe(loop: LoopSpec, lacks: frozenset[str], patience: float = PATIENCE) -> Claims:
+    """Try the loop and return what it can do. ``patience``: seconds that loading it, and each attempt, may take.
 
     Raises `LoopError` with one line where no usable loop can be had, also where loading it kills the process.
     """
-    facts = _facts(loop.factory, list(PROBES))
+    facts = _facts(loop.factory, patience, list(PROBES))
     if "error" in facts:
         raise LoopError(str(facts["error"]))
     if "absent" not in facts:
@@ -37,20 +36,20 @@ def probe(loop: LoopSpec, lacks: frozenset[str]) -> Claims:
     while left := [name for name in PROBES if name not in probed]:  # it died in the first of these
         probed[left[0]] = str(facts.get("death") or facts.get("error"))
         if len(left) > 1:
-            facts = {**facts, **_facts(loop.factory, left[1:])}
+            facts = {**facts, **_facts(loop.factory, patience, left[1:])}
             probed.update(facts["probed"])
     return Claims(frozenset(facts["absent"]), probed, lacks)
 
 
-def _facts(loop: str, capabilities: Sequence[str]) -> dict[str, Any]:
+def _facts(loop: str, patience: float, capabilities: Sequence[str]) -> dict[str, Any]:
     """Run the probe in a process and gather its facts; ``death`` says how it ended if not well."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
-    command = [sys.executable, "-m", __name__, loop, *capabilities]
+    command = [sys.executable, "-m", __name__, loop, str(patience), *capabilities]
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         try:
-            output, errors = process.communicate(timeout=PATIENCE * (len(capabilities) + 2))
+            output, errors = process.communicate(timeout=patience * (len(capabilities) + 2))
         except subprocess.TimeoutExpired as expired:  # its watchdog is dead, or a child of it holds the pipes
             process.kill()
             output, errors = expired.stdout or b"", b"Timeout ("
@@ -72,7 +71,7 @@ def _death(status: int, errors: str) -> str:
     if status < 0:
         return f"the process was killed by {signal.Signals(-status).name}"
     if "Timeout (" in errors:
-        return f"nothing happened for {PATIENCE:g} s"
+        return "the attempt did not end"
     last = errors.strip().splitlines()[-1:] or ["no message"]
     return f"the process exited with status {status} ({last[0]})"
 
@@ -105,9 +104,9 @@ def _attempt(factory: Any, name: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write the facts about the loop named first; capabilities to try follow it."""
-    name, *capabilities = arguments
-    arm(None, PATIENCE)
+    """Write the facts about the loop named first; the seconds for each attempt and the capabilities to try follow."""
+    name, patience, *capabilities = arguments
+    arm(None, float(patience))
     try:
         spec = LoopSpec.parse(name)
         factory = spec.resolve()
@@ -119,7 +118,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     for capability in capabilities:
         if capability in PROBES:
-            arm(None, PATIENCE)
+            arm(None, float(patience))
             _say(probed={capability: _attempt(factory, capability)})
     disarm()
     _say(end=True)

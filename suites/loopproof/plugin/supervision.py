@@ -9,7 +9,7 @@ import pytest
 from ..cases import case_id
 from ..profiles import Profile
 from ..report.reproducer import reproducer_of
-from .blackbox import Note, last_words, timed_out
+from .blackbox import Note, last_words
 from .claims import Claims
 from .verdicts import EVIDENCE_LIMIT, MESSAGE_LIMIT, Finding, attach, excuse, printable
 
@@ -36,9 +36,10 @@ class Supervision:
         """Turn xdist's report of a dead worker into a verdict with evidence."""
         node: Any = report.node
         status = _exit_status(node)
-        note, words = last_words(self._box_of(node))
+        left = last_words(self._box_of(node))
         case = case_id(crashitem) or crashitem
-        verdict, manner = _manner_of_death(status, words)
+        verdict, manner = _manner_of_death(status, left.timed_out)
+        note = left.note
         if note is None or note.case != case:
             manner += f" (the last case that it noted was {note.case if note else 'none'})"
             note = Note(case, [], "", {})
@@ -46,10 +47,10 @@ class Supervision:
             verdict,
             note.requirements,
             printable(f"{note.expected}\nseen: {manner}", MESSAGE_LIMIT),
-            printable(words, EVIDENCE_LIMIT),
+            printable(left.words, EVIDENCE_LIMIT),
             reproducer_of(case, self._profile.factory, note.parameters),
         )
-        report.longrepr = printable(f"{finding.message}\n\n{words}", EVIDENCE_LIMIT)
+        report.longrepr = printable(f"{finding.message}\n\n{left.words}", EVIDENCE_LIMIT)
         excuse(report, finding, self._profile, case, note.requirements)
         attach(report, finding)
 
@@ -69,12 +70,12 @@ def _exit_status(node: Any) -> int | None:
     return status
 
 
-def _manner_of_death(status: int | None, words: str) -> tuple[str, str]:
+def _manner_of_death(status: int | None, timed_out: bool) -> tuple[str, str]:
     if status is None:
         return "crash", "the worker closed its connection and lived on (descriptors of others closed?); it was killed"
     if status < 0:
         return "crash", f"the process was killed by {_signal_name(-status)}"
-    if timed_out(words):
+    if timed_out:
         return "hang", "the case did not end within its deadline; the stacks of all threads are in the evidence"
     return "crash", f"the process exited with status {status} in the middle of the case"
 

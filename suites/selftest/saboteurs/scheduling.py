@@ -12,11 +12,11 @@ Base = asyncio.SelectorEventLoop
 
 @saboteur("SCHED-CALL_SOON-01")
 class RunsAtOnce(Base):
-    """Runs a callback without arguments inside call_soon() if the loop is running."""
+    """Runs the method of a list inside call_soon() if the loop is running."""
 
     def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
         handle = super().call_soon(callback, *args, context=context)
-        if self.is_running() and not args and type(callback).__name__ == "function":
+        if self.is_running() and isinstance(getattr(callback, "__self__", None), list):
             handle._run()  # type: ignore[attr-defined]
             handle.cancel()
         return handle

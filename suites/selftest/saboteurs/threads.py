@@ -152,7 +152,7 @@ class DeadlocksWithItself(Base):
             return super().call_soon_threadsafe(callback, *args, context=context)
 
 
-@saboteur("THREAD-CALL_SOON_THREADSAFE-11", "hang")
+@saboteur("THREAD-CALL_SOON_THREADSAFE-11", "fail", "hang")
 class CannotBeInterrupted(Base):
     """Holds a lock that is not re-entrant while it queues."""
 

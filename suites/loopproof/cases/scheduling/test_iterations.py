@@ -100,6 +100,38 @@ def test_a_batch_ends_although_each_callback_queues_more(new_loop: Factory) -> N
     assert order == list(range(10)) * 20
 
 
+@requires("SCHED-FAIRNESS-01", "SCHED-CALL_SOON-06")
+@needs("fdwatch")
+def test_what_a_batch_queues_waits_for_the_next_poll(
+    loop: asyncio.AbstractEventLoop, pairs: list[tuple[socket.socket, socket.socket]]
+) -> None:
+    """A descriptor that gets ready in a batch has its turn before what the callbacks of the next batch queue."""
+    here, there = pairs[0]
+    order: list[str] = []
+
+    def read() -> None:
+        order.append("reader")
+        loop.remove_reader(here.fileno())
+
+    def first() -> None:
+        order.append("first")
+        there.send(b"x")
+        loop.call_soon(second)
+
+    def second() -> None:
+        order.append("second")
+        loop.call_soon(third)
+
+    def third() -> None:
+        order.append("third")
+        loop.stop()
+
+    loop.add_reader(here.fileno(), read)
+    loop.call_soon(first)
+    loop.run_forever()
+    assert order == ["first", "second", "reader", "third"] or order == ["first", "reader", "second", "third"], order
+
+
 @requires("SCHED-CALL_SOON-08")
 @needs("fdwatch")
 def test_no_callback_starts_inside_another(

@@ -65,13 +65,17 @@ def test_signal_handlers_interrupt_submissions(loop: asyncio.AbstractEventLoop) 
         loop.call_soon_threadsafe(loop.call_soon, loop.stop)
 
     before = signal.signal(signal.SIGUSR1, submit)
+    pestering = Background(pester)
     try:
-        with Background(pester):
-            loop.call_soon(work, 0)
-            loop.run_forever()
+        pestering.thread.start()
+        loop.call_soon(work, 0)
+        loop.run_forever()
+        pestering.join()
         loop.call_soon(loop.stop)
         loop.run_forever()  # what the last signals submitted
     finally:
+        finished.set()
+        pestering.thread.join()
         signal.signal(signal.SIGUSR1, before)
     assert by_callbacks == [number for number in range(rounds) for _ in range(10)]
     assert sorted(by_signals) == list(range(next(numbers))), "submissions of signal handlers were lost or doubled"
@@ -112,14 +116,13 @@ def test_submissions_race_with_close(new_loop: Factory) -> None:
         ready = threading.Barrier(4)
 
         def submit(loop: asyncio.AbstractEventLoop = loop, ready: threading.Barrier = ready) -> int:
-            taken = 0
             ready.wait()
-            while True:
+            for taken in range(200_000):
                 try:
                     loop.call_soon_threadsafe(int)
                 except RuntimeError:
                     return taken
-                taken += 1
+            raise AssertionError("a closed loop takes submissions without an end")
 
         submitters = [Background(submit) for _ in range(3)]
         for submitter in submitters:
