@@ -1,0 +1,152 @@
+/* Descriptors of peers: duplicating, classifying, listening, closing. */
+#include "endpoint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+int fk_duplicate_high(int descriptor) {
+  int high = fcntl(descriptor, F_DUPFD_CLOEXEC, FK_FIRST_DESCRIPTOR);
+  if (high < 0 && (errno == EINVAL || errno == EMFILE)) {
+    high = fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
+  }
+  return high;
+}
+
+int fk_move_high(int descriptor) {
+  if (descriptor < 0) {
+    return -1;
+  }
+  int high = fk_duplicate_high(descriptor);
+  int reason = errno;
+  close(descriptor);
+  errno = reason;
+  return high;
+}
+
+static int make_non_blocking(int descriptor) {
+  int flags = fcntl(descriptor, F_GETFL);
+  return flags < 0 ? -1 : fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
+}
+
+static int option(int descriptor, int name, int *value) {
+  socklen_t size = sizeof *value;
+  return getsockopt(descriptor, SOL_SOCKET, name, value, &size);
+}
+
+/* Find out what an open descriptor is. Returns 0, or -1 and sets errno. */
+static int classify(int descriptor, enum fk_kind *kind) {
+  int type;
+  int listening;
+  if (option(descriptor, SO_TYPE, &type) < 0) {
+    *kind = FK_FILE;
+    return errno == ENOTSOCK ? 0 : -1;
+  }
+  if (option(descriptor, SO_ACCEPTCONN, &listening) == 0 && listening) {
+    *kind = FK_LISTENER;
+  } else {
+    *kind = type == SOCK_STREAM ? FK_STREAM : FK_DATAGRAM;
+  }
+  return 0;
+}
+
+/* Best effort: sockets that are not TCP do not know the option. */
+static void send_small_segments_at_once(int descriptor) {
+  int on = 1;
+  (void)setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+int fk_endpoint_adopt(struct fk_endpoint *endpoint, int descriptor) {
+  int own = fk_duplicate_high(descriptor);
+  if (own < 0) {
+    return -1;
+  }
+  enum fk_kind kind = FK_NOTHING;
+  bool must_not_block;
+  if (classify(own, &kind) < 0) {
+    goto failed;
+  }
+  must_not_block = kind == FK_LISTENER || kind == FK_FILE;
+  if (must_not_block && make_non_blocking(own) < 0) {
+    goto failed;
+  }
+  if (kind == FK_STREAM) {
+    send_small_segments_at_once(own);
+  }
+  *endpoint = (struct fk_endpoint){own, kind};
+  return 0;
+
+failed:;
+  int reason = errno;
+  close(own);
+  errno = reason;
+  return -1;
+}
+
+static socklen_t loopback_address(int family, struct sockaddr_storage *address) {
+  *address = (struct sockaddr_storage){.ss_family = (sa_family_t)family};
+  if (family == AF_INET) {
+    ((struct sockaddr_in *)address)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return sizeof(struct sockaddr_in);
+  }
+  if (family == AF_INET6) {
+    ((struct sockaddr_in6 *)address)->sin6_addr = (struct in6_addr)IN6ADDR_LOOPBACK_INIT;
+    return sizeof(struct sockaddr_in6);
+  }
+  return sizeof(sa_family_t); /* AF_UNIX: the kernel chooses an abstract name */
+}
+
+int fk_endpoint_listen(struct fk_endpoint *endpoint, int family, int backlog) {
+  struct sockaddr_storage address;
+  socklen_t size = loopback_address(family, &address);
+  int descriptor = fk_move_high(socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (descriptor < 0) {
+    return -1;
+  }
+  if (bind(descriptor, (struct sockaddr *)&address, size) < 0 || listen(descriptor, backlog) < 0) {
+    int reason = errno;
+    close(descriptor);
+    errno = reason;
+    return -1;
+  }
+  *endpoint = (struct fk_endpoint){descriptor, FK_LISTENER};
+  return 0;
+}
+
+int fk_endpoint_take(struct fk_endpoint *endpoint, int descriptor) {
+  int own = fk_move_high(descriptor);
+  enum fk_kind kind;
+  if (own < 0) {
+    return -1;
+  }
+  if (classify(own, &kind) < 0) {
+    int reason = errno;
+    close(own);
+    errno = reason;
+    return -1;
+  }
+  send_small_segments_at_once(own);
+  *endpoint = (struct fk_endpoint){own, kind};
+  return 0;
+}
+
+void fk_endpoint_close(struct fk_endpoint *endpoint) {
+  if (endpoint->descriptor >= 0) {
+    close(endpoint->descriptor);
+  }
+  *endpoint = (struct fk_endpoint){-1, FK_NOTHING};
+}
+
+void fk_endpoint_reset(struct fk_endpoint *endpoint) {
+  struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+  struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+  if (endpoint->kind == FK_STREAM) {
+    (void)setsockopt(endpoint->descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    (void)connect(endpoint->descriptor, &nowhere, sizeof nowhere); /* resets also where duplicates are open */
+  }
+  fk_endpoint_close(endpoint);
+}

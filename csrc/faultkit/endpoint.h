@@ -1,0 +1,48 @@
+/* Descriptors of peers: where they live, what kind they are, how they come to be. No Python in here. */
+#ifndef LOOPPROOF_FAULTKIT_ENDPOINT_H
+#define LOOPPROOF_FAULTKIT_ENDPOINT_H
+
+#include "script.h"
+
+/* Descriptors of the kit live from this number up, out of the way of the low numbers that loops and cases get. */
+#define FK_FIRST_DESCRIPTOR 600
+
+enum fk_kind {
+  FK_NOTHING,
+  FK_LISTENER,
+  FK_STREAM,   /* a connected stream socket */
+  FK_DATAGRAM, /* a socket that keeps the boundaries of messages */
+  FK_FILE,     /* anything else that can be read or written: pipe, pty */
+};
+
+struct fk_endpoint {
+  int descriptor; /* -1: none */
+  enum fk_kind kind;
+};
+
+/* Duplicate a descriptor to a number from FK_FIRST_DESCRIPTOR up (a lower one if the limit forbids that),
+ * close-on-exec. Returns -1 and sets errno on failure; the given one stays open in any case. */
+int fk_duplicate_high(int descriptor);
+
+/* Move a descriptor there: like fk_duplicate_high, and the given one is closed in any case. -1 stays -1. */
+int fk_move_high(int descriptor);
+
+/* Duplicate what somebody else owns and find out what it is. Listening sockets and everything that is no socket are
+ * switched to non-blocking mode (which all duplicates share). Returns 0, or -1 and sets errno. */
+int fk_endpoint_adopt(struct fk_endpoint *endpoint, int descriptor);
+
+/* Listen on a free port of the loopback address (AF_INET, AF_INET6) or on a free abstract name (AF_UNIX).
+ * Returns 0, or -1 and sets errno. */
+int fk_endpoint_listen(struct fk_endpoint *endpoint, int family, int backlog);
+
+/* Take over a fresh connected socket: move it up, find out its kind, let small TCP segments leave at once.
+ * The descriptor is closed on failure. Returns 0, or -1 and sets errno. */
+int fk_endpoint_take(struct fk_endpoint *endpoint, int descriptor);
+
+/* Close it, if it is open, and make it none. */
+void fk_endpoint_close(struct fk_endpoint *endpoint);
+
+/* Close a stream so that the other side gets a reset; where the kind knows no reset it is an ordinary close. */
+void fk_endpoint_reset(struct fk_endpoint *endpoint);
+
+#endif

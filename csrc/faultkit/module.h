@@ -1,0 +1,31 @@
+/* The extension module loopproof.faultkit: its state and what its parts give to it. */
+#ifndef LOOPPROOF_FAULTKIT_MODULE_H
+#define LOOPPROOF_FAULTKIT_MODULE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "script.h"
+
+struct fk_module {
+  PyTypeObject *peer_type;
+  PyTypeObject *entry_type;
+};
+
+/* Methods of the module, by the file that has them; each ends with an empty one. */
+extern PyMethodDef fk_step_methods[];
+extern PyMethodDef fk_pattern_methods[];
+extern PyMethodDef fk_observer_methods[];
+extern PyMethodDef fk_crash_methods[];
+
+/* Translate a sequence of steps (see steps.c). On success returns a new tuple of new dicts and fills `script`, which
+ * the caller clears; on failure returns NULL with an exception set that names the step. */
+PyObject *fk_parse_script(PyObject *steps, struct fk_script *script);
+
+/* Return a step as the call that makes it: "send(data=b'x')". */
+PyObject *fk_describe_step(PyObject *step);
+
+/* Make the types and add them to the module. Returns 0, or -1 with an exception set. */
+int fk_add_peer_type(PyObject *module, struct fk_module *state);
+
+#endif

@@ -1,0 +1,258 @@
+/* The life of a peer: its thread, its record of what happened, its end. */
+#include "peer.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STACK ((size_t)256 * 1024)
+#define TURNS 100000
+
+int64_t fk_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * FK_SECOND + now.tv_nsec;
+}
+
+static struct timespec timespec_of(int64_t time) {
+  return (struct timespec){.tv_sec = (time_t)(time / FK_SECOND), .tv_nsec = (long)(time % FK_SECOND)};
+}
+
+static void begin_step(struct fk_peer *peer, size_t step) {
+  pthread_mutex_lock(&peer->lock);
+  peer->current = step;
+  peer->records[step].state = FK_RUNNING;
+  peer->records[step].started = fk_now();
+  pthread_mutex_unlock(&peer->lock);
+}
+
+static void end_step(struct fk_peer *peer, size_t step, enum fk_state state) {
+  pthread_mutex_lock(&peer->lock);
+  peer->records[step].state = state;
+  peer->records[step].ended = fk_now();
+  peer->completed += state == FK_DONE;
+  pthread_cond_broadcast(&peer->changed);
+  pthread_mutex_unlock(&peer->lock);
+}
+
+void fk_peer_count(struct fk_peer *peer, size_t bytes) {
+  pthread_mutex_lock(&peer->lock);
+  peer->records[peer->current].bytes += bytes;
+  pthread_mutex_unlock(&peer->lock);
+}
+
+enum fk_state fk_peer_fail(struct fk_peer *peer, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  pthread_mutex_lock(&peer->lock);
+  (void)vsnprintf(peer->records[peer->current].detail, FK_DETAIL, format, arguments);
+  pthread_mutex_unlock(&peer->lock);
+  va_end(arguments);
+  return FK_FAILED;
+}
+
+static void *play(void *argument) {
+  struct fk_peer *peer = argument;
+  (void)pthread_setname_np(pthread_self(), "loopproof-peer");
+  pthread_mutex_lock(&peer->lock);
+  peer->tid = (pid_t)syscall(SYS_gettid);
+  pthread_mutex_unlock(&peer->lock);
+  enum fk_state state = FK_DONE;
+  for (size_t step = 0; step < peer->script.count && state == FK_DONE; step++) {
+    begin_step(peer, step);
+    state = fk_peer_perform(peer, &peer->script.steps[step]);
+    end_step(peer, step, state);
+  }
+  fk_endpoint_close(&peer->connection);
+  fk_endpoint_close(&peer->listener);
+  pthread_mutex_lock(&peer->lock);
+  peer->ended = true;
+  pthread_cond_broadcast(&peer->changed);
+  pthread_mutex_unlock(&peer->lock);
+  return NULL;
+}
+
+/* Initialise a condition variable that waits by CLOCK_MONOTONIC. Returns an error number. */
+static int initialise_condition(pthread_cond_t *condition) {
+  pthread_condattr_t attributes;
+  int error = pthread_condattr_init(&attributes);
+  if (error == 0) {
+    error = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    if (error == 0) {
+      error = pthread_cond_init(condition, &attributes);
+    }
+    pthread_condattr_destroy(&attributes);
+  }
+  return error;
+}
+
+/* Start the thread with every signal blocked that is not a fault of its own. Returns an error number. */
+static int start_thread(struct fk_peer *peer) {
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+  pthread_attr_t attributes;
+  sigset_t blocked;
+  sigset_t before;
+  int error = pthread_attr_init(&attributes);
+  if (error != 0) {
+    return error;
+  }
+  (void)pthread_attr_setstacksize(&attributes, STACK);
+  sigfillset(&blocked);
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+    sigdelset(&blocked, faults[i]);
+  }
+  pthread_sigmask(SIG_SETMASK, &blocked, &before);
+  error = pthread_create(&peer->thread, &attributes, play, peer);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attributes);
+  return error;
+}
+
+/* Free a peer that has no thread (any more). */
+static void discard(struct fk_peer *peer) {
+  fk_endpoint_close(&peer->connection);
+  fk_endpoint_close(&peer->listener);
+  if (peer->wake >= 0) {
+    close(peer->wake);
+  }
+  fk_script_clear(&peer->script);
+  free(peer->records);
+  free(peer->buffer);
+  free(peer);
+}
+
+struct fk_peer *fk_peer_start(struct fk_script *script, struct fk_endpoint listener, struct fk_endpoint connection,
+                              int64_t deadline) {
+  struct fk_peer *peer = calloc(1, sizeof *peer);
+  int error = ENOMEM;
+  if (peer == NULL) {
+    fk_script_clear(script);
+    fk_endpoint_close(&listener);
+    fk_endpoint_close(&connection);
+    errno = error;
+    return NULL;
+  }
+  peer->script = *script;
+  *script = (struct fk_script){NULL, 0};
+  peer->listener = listener;
+  peer->connection = connection;
+  peer->deadline = deadline;
+  peer->process = getpid();
+  atomic_init(&peer->stopping, false);
+  peer->records = calloc(peer->script.count + 1, sizeof *peer->records);
+  peer->buffer = malloc(FK_BUFFER);
+  peer->wake = fk_move_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (peer->wake < 0) {
+    error = errno;
+    goto no_lock;
+  }
+  if (peer->records == NULL || peer->buffer == NULL) {
+    goto no_lock;
+  }
+  error = pthread_mutex_init(&peer->lock, NULL);
+  if (error != 0) {
+    goto no_lock;
+  }
+  error = initialise_condition(&peer->changed);
+  if (error != 0) {
+    goto no_condition;
+  }
+  error = start_thread(peer);
+  if (error == 0) {
+    return peer;
+  }
+  pthread_cond_destroy(&peer->changed);
+no_condition:
+  pthread_mutex_destroy(&peer->lock);
+no_lock:
+  discard(peer);
+  errno = error;
+  return NULL;
+}
+
+static void wake_up(struct fk_peer *peer) {
+  uint64_t one = 1;
+  ssize_t written = write(peer->wake, &one, sizeof one);
+  (void)written; /* it can only fail where enough wake-ups are pending */
+}
+
+void fk_peer_stop(struct fk_peer *peer) {
+  atomic_store(&peer->stopping, true);
+  wake_up(peer);
+}
+
+void fk_peer_release(struct fk_peer *peer, uint64_t count) {
+  pthread_mutex_lock(&peer->lock);
+  peer->permits = count > UINT64_MAX - peer->permits ? UINT64_MAX : peer->permits + count;
+  pthread_mutex_unlock(&peer->lock);
+  wake_up(peer);
+}
+
+bool fk_peer_wait(struct fk_peer *peer, size_t steps, int64_t limit) {
+  struct timespec until = timespec_of(limit < 0 ? 0 : limit);
+  int error = 0;
+  pthread_mutex_lock(&peer->lock);
+  while (!peer->ended && peer->completed < steps && error == 0) {
+    error = pthread_cond_timedwait(&peer->changed, &peer->lock, &until);
+  }
+  bool reached = peer->ended || peer->completed >= steps;
+  pthread_mutex_unlock(&peer->lock);
+  return reached;
+}
+
+/* pthread_join returns a little before the kernel has forgotten the thread; whoever lists threads must not see it. */
+static void await_disappearance(pid_t process, pid_t tid) {
+  for (int turn = 0; turn < TURNS && syscall(SYS_tgkill, process, tid, 0) == 0; turn++) {
+    sched_yield();
+  }
+}
+
+void fk_peer_join(struct fk_peer *peer) {
+  pthread_mutex_lock(&peer->lock);
+  while (!peer->ended || (peer->joining && !peer->joined)) {
+    pthread_cond_wait(&peer->changed, &peer->lock);
+  }
+  bool first = !peer->joining;
+  peer->joining = true;
+  pid_t tid = peer->tid;
+  pthread_mutex_unlock(&peer->lock);
+  if (first) {
+    pthread_join(peer->thread, NULL);
+    await_disappearance(peer->process, tid);
+    pthread_mutex_lock(&peer->lock);
+    peer->joined = true;
+    pthread_cond_broadcast(&peer->changed);
+    pthread_mutex_unlock(&peer->lock);
+  }
+}
+
+size_t fk_peer_completed(struct fk_peer *peer) {
+  pthread_mutex_lock(&peer->lock);
+  size_t completed = peer->completed;
+  pthread_mutex_unlock(&peer->lock);
+  return completed;
+}
+
+struct fk_record fk_peer_record(struct fk_peer *peer, size_t step) {
+  pthread_mutex_lock(&peer->lock);
+  struct fk_record record = peer->records[step];
+  pthread_mutex_unlock(&peer->lock);
+  return record;
+}
+
+void fk_peer_destroy(struct fk_peer *peer) {
+  if (peer->process == getpid()) {
+    fk_peer_stop(peer);
+    fk_peer_join(peer);
+    pthread_cond_destroy(&peer->changed);
+    pthread_mutex_destroy(&peer->lock);
+  }
+  discard(peer);
+}

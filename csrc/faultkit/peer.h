@@ -1,0 +1,106 @@
+/* A peer: a thread that plays a script on a connection and notes what happened. No Python in here. */
+#ifndef LOOPPROOF_FAULTKIT_PEER_H
+#define LOOPPROOF_FAULTKIT_PEER_H
+
+#include "endpoint.h"
+#include "script.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#define FK_SECOND INT64_C(1000000000)
+#define FK_DETAIL 400
+#define FK_BUFFER ((size_t)256 * 1024)
+
+enum fk_state {
+  FK_PENDING, /* not begun */
+  FK_RUNNING,
+  FK_DONE,
+  FK_FAILED,
+  FK_LATE,    /* the deadline of the peer passed in it */
+  FK_STOPPED, /* the peer was told to stop */
+};
+
+/* What happened in one step. Times are of CLOCK_MONOTONIC in nanoseconds, 0: not yet. */
+struct fk_record {
+  enum fk_state state;
+  int64_t started;
+  int64_t ended;
+  uint64_t bytes;         /* moved, and where the step verifies: right */
+  char detail[FK_DETAIL]; /* why it failed */
+};
+
+struct fk_peer {
+  /* Set before the thread starts and not changed after. */
+  struct fk_script script;
+  int64_t deadline;
+  pid_t process;
+  pthread_t thread;
+  int wake; /* eventfd; also what a stop and a release write to */
+  /* The thread's alone while it runs. */
+  struct fk_endpoint listener;
+  struct fk_endpoint connection;
+  uint8_t *buffer; /* FK_BUFFER bytes */
+  size_t current;
+  /* Shared. */
+  atomic_bool stopping;
+  pthread_mutex_t lock; /* guards all below */
+  pthread_cond_t changed;
+  struct fk_record *records; /* one a step */
+  size_t completed;          /* steps done */
+  uint64_t permits;          /* releases that no hold has used */
+  bool ended;
+  bool joining;
+  bool joined;
+  pid_t tid; /* 0 until the thread has begun */
+};
+
+int64_t fk_now(void);
+
+/* Start a peer that ends at `deadline` at the latest. It takes over the script and the endpoints in any case.
+ * Returns NULL and sets errno on failure. */
+struct fk_peer *fk_peer_start(struct fk_script *script, struct fk_endpoint listener, struct fk_endpoint connection,
+                              int64_t deadline);
+
+/* Tell the thread to stop; returns at once. */
+void fk_peer_stop(struct fk_peer *peer);
+
+/* Let `count` holds pass. */
+void fk_peer_release(struct fk_peer *peer, uint64_t count);
+
+/* Wait until `steps` steps are done or the peer has ended, at most until `limit`. Tells whether either is so. */
+bool fk_peer_wait(struct fk_peer *peer, size_t steps, int64_t limit);
+
+/* Wait until the thread is gone for the kernel, too. Any number of calls, from any thread. The thread must have
+ * ended or been told to stop, else this may take until its deadline. */
+void fk_peer_join(struct fk_peer *peer);
+
+/* How many steps are done. */
+size_t fk_peer_completed(struct fk_peer *peer);
+
+/* Copy what is noted of one step. */
+struct fk_record fk_peer_record(struct fk_peer *peer, size_t step);
+
+/* Stop, join and free. In a forked child, where the thread does not exist, only the descriptors are closed. */
+void fk_peer_destroy(struct fk_peer *peer);
+
+/* Play one step: the verbs, in actions.c. Notes the reason in the record of the step if it fails. */
+enum fk_state fk_peer_perform(struct fk_peer *peer, const struct fk_step *step);
+
+/* Note how many bytes the current step has moved in addition. */
+void fk_peer_count(struct fk_peer *peer, size_t bytes);
+
+/* Note why the current step fails; returns FK_FAILED. */
+enum fk_state fk_peer_fail(struct fk_peer *peer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Wait for poll() events on a descriptor. FK_DONE: there may be some. */
+enum fk_state fk_peer_await(struct fk_peer *peer, int descriptor, short events);
+
+/* Wait until `until`. */
+enum fk_state fk_peer_sleep(struct fk_peer *peer, int64_t until);
+
+/* Wait for a release and use it up. */
+enum fk_state fk_peer_hold(struct fk_peer *peer);
+
+#endif
