@@ -1,13 +1,17 @@
-"""The reference event loop: a complete asyncio loop in C on libuv."""
+"""The reference event loop: an asyncio loop in C on libuv.
+
+Beside what is listed here there are ``EventLoopPolicy`` and ``install()``, where Python still has policies.
+"""
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from refloop import _core
 from refloop.loop import Loop
 
-__all__ = ["EventLoopPolicy", "Loop", "install", "libuv_version", "new_event_loop", "run"]
+__all__ = ["Loop", "libuv_version", "new_event_loop", "run"]
 
 T = TypeVar("T")
 
@@ -35,7 +39,8 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("EventLoopPolicy", "install"):  # not before they are asked for: policies are on their way out of Python
+    # Not before they are asked for: policies are on their way out of Python.
+    if name in ("EventLoopPolicy", "install") and sys.version_info < (3, 16):
         from refloop import policy
 
         return getattr(policy, name)

@@ -99,7 +99,7 @@ class Reports(Core):
             )
 
     def _call_handler(self, handler: Handler, context: Report) -> None:
-        """Call the handler in the context of what the report is about, or the current one if that is entered already."""
+        """Call the handler in the context of what the report is about, or in the current one if that is entered."""
         place = context_of(context)
         if place is None:
             handler(self, context)
