@@ -4,16 +4,19 @@ import asyncio
 import collections
 from collections.abc import Callable
 
+import pytest
+
 from loopproof.authoring import requires
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
 
 
 @requires("SCHED-CALL_SOON-01")
-async def test_the_callback_does_not_run_inside_call_soon(loop: asyncio.AbstractEventLoop) -> None:
-    """call_soon() called in a coroutine returns before the callback runs."""
+@pytest.mark.parametrize("arguments", [0, 1, 2, 8])
+async def test_the_callback_does_not_run_inside_call_soon(loop: asyncio.AbstractEventLoop, arguments: int) -> None:
+    """call_soon() called in a coroutine returns before the callback runs, however many arguments it takes."""
     ran: list[str] = []
-    loop.call_soon(ran.append, "callback")
+    loop.call_soon(lambda *_: ran.append("callback"), *range(arguments))
     assert ran == [], "the callback ran before call_soon() returned"
     await asyncio.sleep(0)
     assert ran == ["callback"]

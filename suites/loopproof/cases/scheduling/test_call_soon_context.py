@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -104,6 +105,23 @@ def test_the_context_does_not_stay_entered(new_loop: Factory) -> None:
     assert seen == ["unset", "red"], "after a callback that failed, contexts of other callbacks are wrong"
     assert context.run(COLOUR.get) == "red"
     assert COLOUR.get() == "unset"
+
+
+@requires("SCHED-CALL_SOON-17")
+def test_the_context_is_entered_while_the_callback_runs(loop: asyncio.AbstractEventLoop) -> None:
+    """The callback runs inside of the Context itself: nobody can enter it a second time meanwhile."""
+    context = contextvars.Context()
+    seen: list[str] = []
+
+    def callback() -> None:
+        try:
+            context.run(seen.append, "entered twice")
+        except RuntimeError:
+            seen.append("refused")
+
+    loop.call_soon(callback, context=context)
+    run_once(loop)
+    assert seen == ["refused"], "the callback runs beside the context it was given instead of in it"
 
 
 @requires("SCHED-CALL_SOON-18")
@@ -250,6 +268,33 @@ def test_a_callback_whose_context_is_already_entered_is_left_out(
     loop.call_soon(ran.append, "next")
     entered.run(run_once, loop)
     assert ran == ["next"]
+
+
+@requires("SCHED-CALL_SOON-23")
+def test_a_callback_whose_context_is_entered_in_another_thread_is_left_out(
+    loop: asyncio.AbstractEventLoop, reports: list[Report], logged: list[logging.LogRecord]
+) -> None:
+    """A callback that is due while another thread is in its context does not run; the loop goes on."""
+    ran: list[str] = []
+    entered, done = threading.Event(), threading.Event()
+    context = contextvars.Context()
+
+    def hold() -> None:
+        entered.set()
+        done.wait()
+
+    with Background(context.run, hold):
+        entered.wait()
+        loop.call_soon(ran.append, "in the entered context", context=context)
+        loop.call_soon(ran.append, "next")
+        try:
+            run_once(loop)
+        finally:
+            done.set()
+    assert ran == ["next"]
+    loop.call_soon(ran.append, "once it was left", context=context)
+    run_once(loop)
+    assert ran == ["next", "once it was left"]
 
 
 @requires("SCHED-CALL_SOON-23")

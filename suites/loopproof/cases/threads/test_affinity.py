@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from loopproof.authoring import Background, loop_in_thread, requires
+from loopproof.authoring import Background, loop_in_thread, raises, requires
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -89,3 +89,41 @@ def test_loops_in_several_threads_call_each_other(new_loop: Factory) -> None:
         assert finished.wait(5), f"the ball was lost after {len(order)} hits"
         idents = (first.ident, second.ident)
     assert order == [(hits % 2, idents[hits % 2]) for hits in range(41)]
+
+
+@requires("THREAD-THREAD_AFFINITY-01")
+def test_loops_that_come_and_go_do_not_disturb_one_that_runs(new_loop: Factory) -> None:
+    """While a loop runs in a thread, twenty others are made, run and closed; it answers after each of them."""
+    loop = new_loop()
+    with loop_in_thread(loop):
+        for _ in range(20):
+            other = new_loop()
+            other.call_soon_threadsafe(int)
+            assert other.run_until_complete(asyncio.sleep(0.0001, "done")) == "done"
+            other.close()
+            answered = threading.Event()
+            loop.call_soon_threadsafe(answered.set)
+            answered.wait()
+
+
+@requires("THREAD-THREAD_AFFINITY-01")
+def test_a_callback_waits_for_a_loop_in_another_thread(new_loop: Factory) -> None:
+    """A loop that is kept busy by a callback does not keep a loop in another thread from its run."""
+    loop, other = new_loop(), new_loop()
+    seen: list[object] = []
+
+    async def elsewhere() -> None:
+        await asyncio.sleep(0.001)
+        seen.append(asyncio.get_running_loop() is other)
+
+    def callback() -> None:
+        with Background(other.run_until_complete, elsewhere()):
+            pass
+        seen.append(asyncio.get_running_loop() is loop)
+        loop.stop()
+
+    loop.call_soon(callback)
+    loop.run_forever()
+    assert seen == [True, True]
+    with raises(RuntimeError):
+        asyncio.get_running_loop()

@@ -1,6 +1,7 @@
 """call_soon_threadsafe: waking up a loop that sleeps in its poll."""
 
 import asyncio
+import signal
 import socket
 import threading
 import time
@@ -59,6 +60,93 @@ def test_a_loop_that_watches_descriptors_is_woken_up(new_loop: Factory) -> None:
 
 
 @requires("THREAD-CALL_SOON_THREADSAFE-02")
+def test_a_loop_that_sleeps_in_the_main_thread_is_woken_up(new_loop: Factory) -> None:
+    """Also the loop of the main thread, where signals and wake-ups may share a channel, sleeps and is woken up."""
+    loop = new_loop()
+    order: list[int] = []
+
+    def submit() -> None:
+        for number in range(5):
+            wait_until_asleep(threading.main_thread())
+            ran = threading.Event()
+            loop.call_soon_threadsafe(order.append, number)
+            loop.call_soon_threadsafe(ran.set)
+            ran.wait()
+        loop.call_soon_threadsafe(loop.stop)
+
+    with Background(submit):
+        loop.run_forever()
+    assert order == [0, 1, 2, 3, 4]
+
+
+@requires("THREAD-CALL_SOON_THREADSAFE-02")
+def test_a_submission_brings_a_nearer_timer(new_loop: Factory) -> None:
+    """A loop that sleeps until a far timer wakes up for a nearer one that a submitted callback sets."""
+    loop = new_loop()
+    order: list[str] = []
+    guard = loop.call_later(3600, order.append, "far timer")
+    ran = threading.Event()
+
+    def callback() -> None:
+        loop.call_later(0.002, order.append, "near timer")
+        loop.call_later(0.002, ran.set)
+
+    with loop_in_thread(loop) as thread:
+        wait_until_asleep(thread)
+        loop.call_soon_threadsafe(callback)
+        ran.wait()
+    guard.cancel()
+    assert order == ["near timer"]
+
+
+@requires("THREAD-CALL_SOON_THREADSAFE-02")
+def test_a_task_that_waits_for_a_future_goes_on(new_loop: Factory) -> None:
+    """A future set by submission wakes up the loop and the task that waits for it."""
+    loop = new_loop()
+    future = loop.create_future()
+
+    async def wait() -> str:
+        answer: str = await future
+        return answer
+
+    def submit() -> None:
+        wait_until_asleep(threading.main_thread())
+        loop.call_soon_threadsafe(future.set_result, "answer")
+
+    with Background(submit):
+        assert loop.run_until_complete(wait()) == "answer"
+
+
+@requires("THREAD-CALL_SOON_THREADSAFE-11")
+def test_a_signal_handler_wakes_up_a_sleeping_loop(new_loop: Factory) -> None:
+    """What a handler of signal.signal() submits while the loop sleeps wakes it up."""
+    loop = new_loop()
+    main = threading.main_thread()
+    handled: list[int] = []
+    ran: list[str] = []
+
+    def handler(number: int, _: object) -> None:
+        handled.append(number)
+        loop.call_soon_threadsafe(ran.append, "submission")
+        loop.call_soon_threadsafe(loop.stop)
+
+    def send() -> None:
+        wait_until_asleep(main)
+        while not handled:  # a signal just before the loop begins to wait does not interrupt it
+            signal.pthread_kill(main.ident or 0, signal.SIGUSR1)
+            time.sleep(0.01)
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with Background(send):
+            loop.run_forever()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert ran == ["submission"] * len(ran)
+    assert ran, "the loop ended without the submission of the signal handler"
+
+
+@requires("THREAD-CALL_SOON_THREADSAFE-02")
 def test_a_loop_is_woken_up_again_and_again(new_loop: Factory) -> None:
     """Twenty times the loop falls asleep and is woken up by one submission."""
     loop = new_loop()
@@ -99,6 +187,25 @@ def test_no_wake_up_is_lost_between_callback_and_sleep(new_loop: Factory) -> Non
     with loop_in_thread(loop), Background(submitter):
         for _ in range(1000):
             entered.acquire()
+
+
+@requires("THREAD-CALL_SOON_THREADSAFE-02")
+def test_no_wake_up_is_lost_among_several_threads(new_loop: Factory) -> None:
+    """Four threads make 500 submissions each and wait for each to run; none waits for the wake-up of another."""
+    loop = new_loop()
+
+    def submitter() -> None:
+        answered = threading.Semaphore(0)
+        for _ in range(500):
+            loop.call_soon_threadsafe(answered.release)
+            answered.acquire()
+
+    with loop_in_thread(loop):
+        submitters = [Background(submitter) for _ in range(4)]
+        for background in submitters:
+            background.thread.start()
+        for background in submitters:
+            background.join()
 
 
 @requires("THREAD-CALL_SOON_THREADSAFE-02")
