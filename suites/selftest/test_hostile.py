@@ -6,7 +6,7 @@ import miniature
 import pytest
 
 ATTACKS = {
-    "Segfaults": ("crash", "SIGSEGV", "attack"),
+    "Segfaults": ("crash", "SIGSEGV", "C backtrace (SIGSEGV)"),
     "Aborts": ("crash", "SIGABRT", "the loop lost its mind"),
     "Killed": ("crash", "SIGKILL", ""),
     "Exits": ("crash", "status 3", ""),

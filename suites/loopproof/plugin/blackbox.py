@@ -9,6 +9,8 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from .. import faultkit
+
 LAST_WORDS = 32 * 1024
 """Bytes of output kept as evidence of one case, counted from the end."""
 
@@ -40,6 +42,7 @@ class BlackBox:
     def take_over_output(self) -> None:
         """Send what this process writes to its standard output and error, and dumps of fatal signals, to the file."""
         faulthandler.enable(self.descriptor)
+        faultkit.report_crashes(self.descriptor)
         os.dup2(self.descriptor, 1)
         os.dup2(self.descriptor, 2)
 

@@ -2,16 +2,15 @@
 
 import gc
 import logging
-import os
 import sys
 import threading
 import time
 import warnings
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from .. import faultkit
 from ..authoring.fixtures import Records
 
 GRACE = 1.0
@@ -37,8 +36,8 @@ class Resources:
     """The descriptors (number: what it is open on), native threads and child processes of this process."""
 
     descriptors: dict[int, str]
-    threads: frozenset[str]
-    children: frozenset[str]
+    threads: frozenset[int]
+    children: frozenset[int]
 
     def more_than(self, before: "Resources") -> list[str]:
         """Name what is here and was not before."""
@@ -47,7 +46,7 @@ class Resources:
             for number, target in self.descriptors.items()
             if before.descriptors.get(number) != target
         ]
-        names = {str(thread.native_id): thread.name for thread in threading.enumerate()}
+        names = {thread.native_id: thread.name for thread in threading.enumerate()}
         grown += [
             f"thread {thread} ({names.get(thread, 'not made by Python')})" for thread in self.threads - before.threads
         ]
@@ -65,20 +64,10 @@ class Resources:
 
 def resources() -> Resources:
     """Count the resources of this process, exactly; not the standard descriptors, which pytest's capture moves."""
-    descriptors = {}
-    for name in set(os.listdir("/proc/self/fd")) - {"0", "1", "2"}:
-        try:
-            descriptors[int(name)] = os.readlink(f"/proc/self/fd/{name}")
-        except FileNotFoundError:
-            continue
-    threads = frozenset(os.listdir("/proc/self/task"))
-    children: set[str] = set()
-    for thread in threads:
-        try:
-            children.update(Path(f"/proc/self/task/{thread}/children").read_text().split())
-        except OSError:
-            continue
-    return Resources(descriptors, threads, frozenset(children))
+    descriptors = faultkit.descriptors()
+    for standard in (0, 1, 2):
+        descriptors.pop(standard, None)
+    return Resources(descriptors, faultkit.threads(), faultkit.children())
 
 
 class Watch:
