@@ -70,4 +70,4 @@ def _register_runner(config: pytest.Config, run: settings.Settings, claims: Clai
     register(fixtures, "loopproof-fixtures")
     register(fixtures.RunFixtures(run.loop.resolve(), claims), "loopproof-run-fixtures")
     register(Selection(run, claims), "loopproof-selection")
-    register(Execution(run, box), "loopproof-execution")
+    register(Execution(run, claims, box), "loopproof-execution")

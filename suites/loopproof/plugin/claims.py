@@ -17,11 +17,14 @@ class Claims:
     absent: names of AbstractEventLoop's methods that the loop does not have or merely inherits from it.
     probed: capability -> `WORKS`, `MISSING` (NotImplementedError or no such method), or how else it failed.
     lacks: capabilities that the profile declares missing.
+    leaves: kinds of leftovers (see `hygiene.kind_of`) of a loop that ran once and was closed; they are one finding, and
+    not held against each case.
     """
 
     absent: frozenset[str] = frozenset()
     probed: Mapping[str, str] = field(default_factory=dict)
     lacks: frozenset[str] = frozenset()
+    leaves: frozenset[str] = frozenset()
 
     def lacking(self, capability: str) -> bool:
         """Tell whether cases that need the capability are to be skipped.
@@ -57,9 +60,14 @@ class Claims:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, for another process."""
-        return {"absent": sorted(self.absent), "probed": dict(self.probed), "lacks": sorted(self.lacks)}
+        return {
+            "absent": sorted(self.absent),
+            "probed": dict(self.probed),
+            "lacks": sorted(self.lacks),
+            "leaves": sorted(self.leaves),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Claims":
         """Return what `to_json` made plain."""
-        return cls(frozenset(data["absent"]), dict(data["probed"]), frozenset(data["lacks"]))
+        return cls(frozenset(data["absent"]), dict(data["probed"]), frozenset(data["lacks"]), frozenset(data["leaves"]))

@@ -12,7 +12,8 @@ from ..authoring.fixtures import Report
 from ..cases import case_id
 from . import blackbox
 from .blackbox import BlackBox
-from .hygiene import GRACE, Leftovers, Watch
+from .claims import Claims
+from .hygiene import GRACE, Leftovers, Watch, kind_of
 from .options import DEADLINE
 from .settings import Settings
 from .verdicts import LEAK, Judge, note_of
@@ -24,8 +25,9 @@ _LASTING = pytest.StashKey[bool]()
 class Execution:
     """Plugin object of a process that runs cases: a worker with its black box, or pytest itself with ``-n0``."""
 
-    def __init__(self, settings: Settings, box: BlackBox | None) -> None:
+    def __init__(self, settings: Settings, claims: Claims, box: BlackBox | None) -> None:
         self._settings = settings
+        self._leaves = claims.leaves
         self._box = box
         self._judge = Judge(settings.profile, box)
 
@@ -98,12 +100,13 @@ class Execution:
                 raise
             raise AssertionError("KeyboardInterrupt came out of the case") from error
 
-    @staticmethod
-    def _refuse(item: pytest.Item, left: Leftovers) -> None:
+    def _refuse(self, item: pytest.Item, left: Leftovers) -> None:
         taken = inspect.signature(item.obj).parameters if isinstance(item, pytest.Function) else {}
-        item.stash[_LASTING] = bool(left.lasting)
-        item.stash[LEAK] = bool(left.lasting or left.warned)
-        lines = left.lasting + left.warned + left.lost
+        lasting = [text for text in left.lasting if kind_of(text) not in self._leaves]
+        warned = [text for text in left.warned if kind_of(text) not in self._leaves]
+        item.stash[_LASTING] = bool(lasting)
+        item.stash[LEAK] = bool(lasting or warned)
+        lines = lasting + warned + left.lost
         if "logged" not in taken:
             lines += [f"unexpected error logged by asyncio: {text}" for text in left.logged]
         if "reports" not in taken and isinstance(item, pytest.Function):

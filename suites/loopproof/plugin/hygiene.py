@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import re
 import sys
 import threading
 import time
@@ -68,6 +69,11 @@ def resources() -> Resources:
     for standard in (0, 1, 2):
         descriptors.pop(standard, None)
     return Resources(descriptors, faultkit.threads(), faultkit.children())
+
+
+def kind_of(text: str) -> str:
+    """Return a text about a leftover without its numbers."""
+    return re.sub(r"\d+", "N", text)
 
 
 class Watch:

@@ -17,6 +17,7 @@ from typing import Any
 from ..loops import LoopError, LoopSpec
 from .blackbox import arm, disarm
 from .claims import MISSING, WORKS, Claims
+from .hygiene import Watch, kind_of
 from .probes import PROBES
 
 PATIENCE = 10.0
@@ -38,7 +39,7 @@ def probe(loop: LoopSpec, lacks: frozenset[str], patience: float = PATIENCE) -> 
         if len(left) > 1:
             facts = {**facts, **_facts(loop.factory, patience, left[1:])}
             probed.update(facts["probed"])
-    return Claims(frozenset(facts["absent"]), probed, lacks)
+    return Claims(frozenset(facts["absent"]), probed, lacks, frozenset(facts.get("leaves", ())))
 
 
 def _facts(loop: str, patience: float, capabilities: Sequence[str]) -> dict[str, Any]:
@@ -90,6 +91,18 @@ def _absent(loop: asyncio.AbstractEventLoop) -> list[str]:
     ]
 
 
+def _leaves(factory: Any) -> list[str]:
+    """Return the kinds of what a loop that ran once leaves when it is closed, beyond what the first one leaves."""
+    for _ in range(2):
+        with Watch() as watch:
+            loop = factory()
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.close()
+            del loop
+            left = watch.inspect()
+    return sorted({kind_of(text) for text in left.lasting + left.warned})
+
+
 def _attempt(factory: Any, name: str) -> str:
     loop = factory()
     try:
@@ -113,6 +126,7 @@ def main(arguments: Sequence[str]) -> None:
         loop = spec.make(factory)
         _say(absent=_absent(loop))
         loop.close()
+        _say(leaves=_leaves(factory))
     except LoopError as error:
         _say(error=str(error), end=True)
         return

@@ -41,6 +41,12 @@ def test_the_loop_does_what_its_profile_says(claims: Claims, capability: str) ->
     assert finding is None, finding
 
 
+@requires("LIFE-CLOSE-10")
+def test_a_loop_that_ran_once_leaves_nothing_behind(claims: Claims) -> None:
+    """Making, running and closing a loop leaves no descriptor, thread, child or warning behind."""
+    assert not claims.leaves, f"each loop leaves behind: {', '.join(sorted(claims.leaves))}"
+
+
 @pytest.mark.parametrize("method", METHODS)
 @requires("ABC-ABSTRACTEVENTLOOP-04")
 def test_every_documented_parameter_may_be_given_by_name(
