@@ -40,6 +40,8 @@ static const struct interned names[] = {
     {AT(str_callback), "callback"},
     {AT(str_context), "context"},
     {AT(str_delay), "delay"},
+    {AT(str_factory), "factory"},
+    {AT(str_fd), "fd"},
     {AT(str_fileno), "fileno"},
     {AT(str_ident), "ident"},
     {AT(str_loop), "loop"},

@@ -1,62 +1,17 @@
 /* Scheduling: call_soon(), call_soon_threadsafe(), call_later(), call_at(). */
 
+#include "arguments.h"
 #include "debug.h"
 #include "handle.h"
 #include "loop.h"
 #include "wakeup.h"
 
-/* The arguments of one call: what the keywords name, and what is left for the callback. */
-struct call {
-  PyObject *when; /* the delay or the time, for the methods that have one */
-  PyObject *callback;
-  PyObject *context; /* or NULL */
-  PyObject *const *args;
-  Py_ssize_t nargs;
-};
-
-static bool is_named(PyObject *keyword, PyObject *name) {
-  return keyword == name || PyUnicode_Compare(keyword, name) == 0;
-}
-
-/* Sorts the arguments of method(when, callback, *args, context=None); `when` is the name of the
-   first parameter, NULL for a method without it. Returns 0, or -1 with an exception. */
-static int parse(struct loop *loop, const char *method, PyObject *when, PyObject *const *args, Py_ssize_t nargs,
+/* The arguments of the methods here; `first` is the name of the first parameter, NULL for a method without it. */
+static int parse(struct loop *loop, const char *method, PyObject *first, PyObject *const *args, Py_ssize_t nargs,
                  PyObject *keywords, struct call *call) {
-  Py_ssize_t named = keywords != NULL ? PyTuple_GET_SIZE(keywords) : 0, used = 0;
+  struct signature signature = {method, first, true};
 
-  memset(call, 0, sizeof(*call));
-  if (when != NULL && used < nargs)
-    call->when = args[used++];
-  if (used < nargs)
-    call->callback = args[used++];
-  call->args = args + used;
-  call->nargs = nargs - used;
-  for (Py_ssize_t i = 0; i < named; i++) {
-    PyObject *keyword = PyTuple_GET_ITEM(keywords, i);
-    PyObject **place = NULL;
-
-    if (is_named(keyword, loop->state->str_context))
-      place = &call->context;
-    else if (is_named(keyword, loop->state->str_callback))
-      place = &call->callback;
-    else if (when != NULL && is_named(keyword, when))
-      place = &call->when;
-    if (place == NULL) {
-      PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", method, keyword);
-      return -1;
-    }
-    if (*place != NULL) {
-      PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument '%U'", method, keyword);
-      return -1;
-    }
-    *place = args[nargs + i];
-  }
-  if (call->callback == NULL || (when != NULL && call->when == NULL)) {
-    PyErr_Format(PyExc_TypeError, "%s() missing a required positional argument: '%U'", method,
-                 when != NULL && call->when == NULL ? when : loop->state->str_callback);
-    return -1;
-  }
-  return 0;
+  return arguments_of_call(loop->state, &signature, args, nargs, keywords, call);
 }
 
 /* What call_soon() and call_soon_threadsafe() have in common: queues a new handle. */
@@ -68,7 +23,7 @@ static struct handle *queue_call(struct loop *loop, const struct call *call) {
   return handle;
 }
 
-PyDoc_STRVAR(call_soon_doc, "call_soon($self, callback, /, *args, context=None)\n--\n\n"
+PyDoc_STRVAR(call_soon_doc, "call_soon($self, callback, *args, context=None)\n--\n\n"
                             "Call callback(*args) in the next iteration; returns the asyncio.Handle of the call.");
 
 static PyObject *call_soon(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
@@ -82,7 +37,7 @@ static PyObject *call_soon(PyObject *self, PyObject *const *args, Py_ssize_t nar
   return (PyObject *)queue_call(loop, &call);
 }
 
-PyDoc_STRVAR(call_soon_threadsafe_doc, "call_soon_threadsafe($self, callback, /, *args, context=None)\n--\n\n"
+PyDoc_STRVAR(call_soon_threadsafe_doc, "call_soon_threadsafe($self, callback, *args, context=None)\n--\n\n"
                                        "Like call_soon(), from any thread; wakes the loop if it sleeps.");
 
 static PyObject *call_soon_threadsafe(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
@@ -126,7 +81,7 @@ static int check_timer(struct loop *loop, const struct call *call) {
 }
 
 PyDoc_STRVAR(call_later_doc,
-             "call_later($self, delay, callback, /, *args, context=None)\n--\n\n"
+             "call_later($self, delay, callback, *args, context=None)\n--\n\n"
              "Call callback(*args) after so many seconds; returns the asyncio.TimerHandle of the call.");
 
 static PyObject *call_later(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
@@ -136,11 +91,11 @@ static PyObject *call_later(PyObject *self, PyObject *const *args, Py_ssize_t na
 
   if (parse(loop, "call_later", loop->state->str_delay, args, nargs, keywords, &call) < 0)
     return NULL;
-  if (call.when == Py_None) {
+  if (call.first == Py_None) {
     PyErr_SetString(PyExc_TypeError, "delay must not be None");
     return NULL;
   }
-  delay = PyFloat_AsDouble(call.when);
+  delay = PyFloat_AsDouble(call.first);
   if (delay == -1.0 && PyErr_Occurred())
     return NULL;
   if (loop_now(loop, &now) < 0 || check_timer(loop, &call) < 0)
@@ -148,7 +103,7 @@ static PyObject *call_later(PyObject *self, PyObject *const *args, Py_ssize_t na
   return start_timer(loop, now + delay, &call);
 }
 
-PyDoc_STRVAR(call_at_doc, "call_at($self, when, callback, /, *args, context=None)\n--\n\n"
+PyDoc_STRVAR(call_at_doc, "call_at($self, when, callback, *args, context=None)\n--\n\n"
                           "Call callback(*args) when time() has reached `when`; returns its asyncio.TimerHandle.");
 
 static PyObject *call_at(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
@@ -158,11 +113,11 @@ static PyObject *call_at(PyObject *self, PyObject *const *args, Py_ssize_t nargs
 
   if (parse(loop, "call_at", loop->state->str_when, args, nargs, keywords, &call) < 0)
     return NULL;
-  if (call.when == Py_None) {
+  if (call.first == Py_None) {
     PyErr_SetString(PyExc_TypeError, "when cannot be None");
     return NULL;
   }
-  when = PyFloat_AsDouble(call.when);
+  when = PyFloat_AsDouble(call.first);
   if ((when == -1.0 && PyErr_Occurred()) || check_timer(loop, &call) < 0)
     return NULL;
   return start_timer(loop, when, &call);
@@ -197,8 +152,6 @@ static PyObject *queue_handle(PyObject *self, PyObject *object) {
   }
   Py_RETURN_NONE;
 }
-
-#define WITH_KEYWORDS(function) (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS
 
 PyMethodDef loop_schedule_methods[] = {
     {"call_soon", WITH_KEYWORDS(call_soon), call_soon_doc},

@@ -34,6 +34,8 @@ struct core_state {
   PyObject *str_callback;
   PyObject *str_context;
   PyObject *str_delay;
+  PyObject *str_factory;
+  PyObject *str_fd;
   PyObject *str_fileno;
   PyObject *str_ident;
   PyObject *str_loop;

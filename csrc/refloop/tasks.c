@@ -1,5 +1,6 @@
 /* Futures and tasks of the loop: create_future(), create_task() and its factory. */
 
+#include "arguments.h"
 #include "loop.h"
 
 PyDoc_STRVAR(create_future_doc, "create_future($self, /)\n--\n\nA new asyncio.Future of this loop.");
@@ -56,7 +57,7 @@ static PyObject *new_task(struct loop *loop, PyObject *const *args, Py_ssize_t n
   return task;
 }
 
-PyDoc_STRVAR(create_task_doc, "create_task($self, coro, /, **kwargs)\n--\n\n"
+PyDoc_STRVAR(create_task_doc, "create_task($self, coro, **kwargs)\n--\n\n"
                               "Schedule a coroutine; the keywords are those of asyncio.Task, or of the task factory.");
 
 static PyObject *create_task(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
@@ -80,12 +81,15 @@ static PyObject *create_task(PyObject *self, PyObject *const *args, Py_ssize_t n
   }
 }
 
-PyDoc_STRVAR(set_task_factory_doc, "set_task_factory($self, factory, /)\n--\n\n"
+PyDoc_STRVAR(set_task_factory_doc, "set_task_factory($self, factory)\n--\n\n"
                                    "Have create_task() call factory(loop, coro, **kwargs); None for asyncio.Task.");
 
-static PyObject *set_task_factory(PyObject *self, PyObject *factory) {
+static PyObject *set_task_factory(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
   struct loop *loop = (struct loop *)self;
+  PyObject *factory = arguments_only("set_task_factory", loop->state->str_factory, args, nargs, keywords);
 
+  if (factory == NULL)
+    return NULL;
   if (factory != Py_None && !PyCallable_Check(factory)) {
     PyErr_SetString(PyExc_TypeError, "task factory must be a callable or None");
     return NULL;
@@ -104,8 +108,8 @@ static PyObject *get_task_factory(PyObject *self, PyObject *Py_UNUSED(ignored)) 
 
 PyMethodDef loop_task_methods[] = {
     {"create_future", create_future, METH_NOARGS, create_future_doc},
-    {"create_task", (PyCFunction)(void (*)(void))create_task, METH_FASTCALL | METH_KEYWORDS, create_task_doc},
-    {"set_task_factory", set_task_factory, METH_O, set_task_factory_doc},
+    {"create_task", WITH_KEYWORDS(create_task), create_task_doc},
+    {"set_task_factory", WITH_KEYWORDS(set_task_factory), set_task_factory_doc},
     {"get_task_factory", get_task_factory, METH_NOARGS, get_task_factory_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "errors.h"
 #include "loop.h"
 
@@ -178,21 +179,16 @@ static int watch_new(struct loop *loop, int fd, uint32_t events) {
   return 0;
 }
 
-static PyObject *add(struct loop *loop, PyObject *const *args, Py_ssize_t nargs, int direction) {
+static PyObject *add(struct loop *loop, const struct call *call, int direction) {
   struct watch *watch = &loop->watch;
   uint32_t event = direction == READABLE ? EPOLLIN : EPOLLOUT, events;
   struct handle *handle, *old, *stale = NULL;
   PyObject *old_file;
   int fd, failed = 0;
 
-  if (nargs < 2) {
-    PyErr_Format(PyExc_TypeError, "%s() needs a descriptor and a callback",
-                 direction == READABLE ? "add_reader" : "add_writer");
+  if (loop_check_open(loop) < 0 || (fd = descriptor_of(loop, call->first)) < 0)
     return NULL;
-  }
-  if (loop_check_open(loop) < 0 || (fd = descriptor_of(loop, args[0])) < 0)
-    return NULL;
-  if ((handle = handle_new(loop, args[1], args + 2, nargs - 2, NULL)) == NULL)
+  if ((handle = handle_new(loop, call->callback, call->args, call->nargs, NULL)) == NULL)
     return NULL;
   if (loop_check_open(loop) < 0 || (watch->epoll < 0 && open_set(loop) < 0) || reserve(watch, fd) < 0) {
     Py_DECREF(handle);
@@ -209,7 +205,7 @@ static PyObject *add(struct loop *loop, PyObject *const *args, Py_ssize_t nargs,
     failed = watch_new(loop, fd, event);
   old = exchange(&watch->table[fd], direction, failed ? NULL : handle);
   old_file = watch->table[fd].file;
-  watch->table[fd].file = failed || PyLong_Check(args[0]) ? NULL : Py_NewRef(args[0]);
+  watch->table[fd].file = failed || PyLong_Check(call->first) ? NULL : Py_NewRef(call->first);
   /* all is in order: what follows may run any code */
   if (failed)
     Py_DECREF(handle);
@@ -328,34 +324,59 @@ void watch_clear(struct watch *watch) {
   PyMem_Free(table);
 }
 
-PyDoc_STRVAR(add_reader_doc, "add_reader($self, fd, callback, /, *args)\n--\n\n"
+/* The arguments of add_reader() and add_writer(). */
+static PyObject *parse_and_add(PyObject *self, const char *method, PyObject *const *args, Py_ssize_t nargs,
+                               PyObject *keywords, int direction) {
+  struct loop *loop = (struct loop *)self;
+  struct signature signature = {method, loop->state->str_fd, false};
+  struct call call;
+
+  if (arguments_of_call(loop->state, &signature, args, nargs, keywords, &call) < 0)
+    return NULL;
+  return add(loop, &call, direction);
+}
+
+/* The argument of remove_reader() and remove_writer(). */
+static PyObject *parse_and_take_away(PyObject *self, const char *method, PyObject *const *args, Py_ssize_t nargs,
+                                     PyObject *keywords, int direction) {
+  struct loop *loop = (struct loop *)self;
+  PyObject *fd = arguments_only(method, loop->state->str_fd, args, nargs, keywords);
+
+  return fd != NULL ? take_away(loop, fd, direction) : NULL;
+}
+
+PyDoc_STRVAR(add_reader_doc, "add_reader($self, fd, callback, *args)\n--\n\n"
                              "Call callback(*args) in each iteration in which fd is readable.");
 
-static PyObject *add_reader(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
-  return add((struct loop *)self, args, nargs, READABLE);
+static PyObject *add_reader(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
+  return parse_and_add(self, "add_reader", args, nargs, keywords, READABLE);
 }
 
-PyDoc_STRVAR(add_writer_doc, "add_writer($self, fd, callback, /, *args)\n--\n\n"
+PyDoc_STRVAR(add_writer_doc, "add_writer($self, fd, callback, *args)\n--\n\n"
                              "Call callback(*args) in each iteration in which fd is writable.");
 
-static PyObject *add_writer(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
-  return add((struct loop *)self, args, nargs, WRITABLE);
+static PyObject *add_writer(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
+  return parse_and_add(self, "add_writer", args, nargs, keywords, WRITABLE);
 }
 
-PyDoc_STRVAR(remove_reader_doc, "remove_reader($self, fd, /)\n--\n\n"
+PyDoc_STRVAR(remove_reader_doc, "remove_reader($self, fd)\n--\n\n"
                                 "Stop watching fd for reading; returns whether it was watched.");
 
-static PyObject *remove_reader(PyObject *self, PyObject *fd) { return take_away((struct loop *)self, fd, READABLE); }
+static PyObject *remove_reader(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
+  return parse_and_take_away(self, "remove_reader", args, nargs, keywords, READABLE);
+}
 
-PyDoc_STRVAR(remove_writer_doc, "remove_writer($self, fd, /)\n--\n\n"
+PyDoc_STRVAR(remove_writer_doc, "remove_writer($self, fd)\n--\n\n"
                                 "Stop watching fd for writing; returns whether it was watched.");
 
-static PyObject *remove_writer(PyObject *self, PyObject *fd) { return take_away((struct loop *)self, fd, WRITABLE); }
+static PyObject *remove_writer(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
+  return parse_and_take_away(self, "remove_writer", args, nargs, keywords, WRITABLE);
+}
 
 PyMethodDef loop_watch_methods[] = {
-    {"add_reader", (PyCFunction)(void (*)(void))add_reader, METH_FASTCALL, add_reader_doc},
-    {"add_writer", (PyCFunction)(void (*)(void))add_writer, METH_FASTCALL, add_writer_doc},
-    {"remove_reader", remove_reader, METH_O, remove_reader_doc},
-    {"remove_writer", remove_writer, METH_O, remove_writer_doc},
+    {"add_reader", WITH_KEYWORDS(add_reader), add_reader_doc},
+    {"add_writer", WITH_KEYWORDS(add_writer), add_writer_doc},
+    {"remove_reader", WITH_KEYWORDS(remove_reader), remove_reader_doc},
+    {"remove_writer", WITH_KEYWORDS(remove_writer), remove_writer_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -1,0 +1,39 @@
+/* Arguments of methods whose parameters may be given by name. */
+
+#ifndef REFLOOP_ARGUMENTS_H
+#define REFLOOP_ARGUMENTS_H
+
+#include <Python.h>
+
+#include <stdbool.h>
+
+#include "state.h"
+
+/* How a method that takes a callback is called: method(first, callback, *args, context=None). */
+struct signature {
+  const char *method;
+  PyObject *first; /* the name of the parameter before the callback, NULL if there is none */
+  bool context;    /* there is such a parameter */
+};
+
+/* The arguments of one call, all borrowed: what the names stand for, and what is left for the callback. */
+struct call {
+  PyObject *first; /* NULL if there is no such parameter */
+  PyObject *callback;
+  PyObject *context; /* or NULL */
+  PyObject *const *args;
+  Py_ssize_t nargs;
+};
+
+/* Sorts the arguments of a vectorcall. Returns 0, or -1 with an exception. */
+int arguments_of_call(struct core_state *state, const struct signature *signature, PyObject *const *args,
+                      Py_ssize_t nargs, PyObject *keywords, struct call *call);
+
+/* The one argument of a method with one parameter. Returns a borrowed reference, or NULL with an exception. */
+PyObject *arguments_only(const char *method, PyObject *name, PyObject *const *args, Py_ssize_t nargs,
+                         PyObject *keywords);
+
+/* For tables of methods. */
+#define WITH_KEYWORDS(function) (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS
+
+#endif
