@@ -190,6 +190,26 @@ def test_no_wake_up_is_lost_between_callback_and_sleep(new_loop: Factory) -> Non
 
 
 @requires("THREAD-CALL_SOON_THREADSAFE-02")
+def test_a_submission_made_while_another_one_runs_is_run(new_loop: Factory) -> None:
+    """A chain of submissions, each made by a thread in the middle of the one before, runs to its end."""
+    loop = new_loop()
+
+    def callback(left: int, ran: threading.Event) -> None:
+        if left:
+            with Background(loop.call_soon_threadsafe, callback, left - 1, ran):
+                pass
+        else:
+            ran.set()
+
+    with loop_in_thread(loop) as thread:
+        for length in (1, 2, 5):
+            ran = threading.Event()
+            wait_until_asleep(thread)
+            loop.call_soon_threadsafe(callback, length, ran)
+            ran.wait()
+
+
+@requires("THREAD-CALL_SOON_THREADSAFE-02")
 def test_no_wake_up_is_lost_among_several_threads(new_loop: Factory) -> None:
     """Four threads make 500 submissions each and wait for each to run; none waits for the wake-up of another."""
     loop = new_loop()
