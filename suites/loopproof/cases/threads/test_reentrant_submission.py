@@ -112,55 +112,55 @@ def test_a_finalizer_submits(loop: asyncio.AbstractEventLoop) -> None:
     assert sorted(ran) == list(range(20))
 
 
+class Submitter:
+    """Submits numbers from 0 on until that is refused; keeps those that were taken."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[int], object]) -> None:
+        self.loop, self.callback = loop, callback
+        self.closed = threading.Event()
+        self.taken: list[int] = []
+
+    def submit(self) -> None:
+        late = 0
+        while late < 1000:
+            late += self.closed.is_set()
+            number = len(self.taken)
+            try:
+                self.loop.call_soon_threadsafe(self.callback, number)
+            except RuntimeError:
+                return
+            self.taken.append(number)
+        raise AssertionError("a closed loop takes submissions")
+
+
 @requires("THREAD-CALL_SOON_THREADSAFE-12", "THREAD-CALL_SOON_THREADSAFE-04")
-@pytest.mark.deadline(30)
 def test_submissions_race_with_close(new_loop: Factory) -> None:
     """While the loop is closed, submissions of other threads are taken or raise RuntimeError, then all raise it."""
     for _ in range(30):
         loop = new_loop()
-        ready = threading.Barrier(4)
-
-        def submit(loop: asyncio.AbstractEventLoop = loop, ready: threading.Barrier = ready) -> int:
-            ready.wait()
-            for taken in range(200_000):
-                try:
-                    loop.call_soon_threadsafe(int)
-                except RuntimeError:
-                    return taken
-            raise AssertionError("a closed loop takes submissions without an end")
-
-        submitters = [Background(submit) for _ in range(3)]
-        for submitter in submitters:
-            submitter.thread.start()
-        ready.wait()
+        submitters = [Submitter(loop, abs) for _ in range(3)]
+        backgrounds = [Background(submitter.submit) for submitter in submitters]
+        for background in backgrounds:
+            background.thread.start()
         loop.close()
         for submitter in submitters:
-            submitter.join()
+            submitter.closed.set()
+        for background in backgrounds:
+            background.join()
         assert loop.is_closed()
 
 
 @requires("THREAD-CALL_SOON_THREADSAFE-12")
-@pytest.mark.deadline(30)
 def test_submissions_race_with_the_end_of_the_run(new_loop: Factory) -> None:
     """Threads submit while the run ends and the loop is closed behind it; what was taken before the end ran once."""
     for _ in range(20):
         loop = new_loop()
         ran: list[int] = []
-        taken: list[int] = []
-
-        def submit(loop: asyncio.AbstractEventLoop = loop, ran: list[int] = ran, taken: list[int] = taken) -> None:
-            number = 0
-            while True:
-                try:
-                    loop.call_soon_threadsafe(ran.append, number)
-                except RuntimeError:
-                    return
-                taken.append(number)
-                number += 1
-
-        with Background(submit):
+        submitter = Submitter(loop, ran.append)
+        with Background(submitter.submit):
             with loop_in_thread(loop):
                 while not ran:
                     threading.Event().wait(0.0001)
             loop.close()
-        assert ran == taken[: len(ran)], "callbacks were lost, doubled or out of order"
+            submitter.closed.set()
+        assert ran == submitter.taken[: len(ran)], "callbacks were lost, doubled or out of order"
