@@ -253,9 +253,10 @@ def test_the_return_value_of_a_callback_is_ignored(loop: asyncio.AbstractEventLo
     left.append(handle)
     for _ in values:
         loop.call_soon(left.pop)
-    loop.call_soon(loop.stop)
+    loop.call_soon(loop.call_soon, loop.call_soon, left.append, "third turn")
+    loop.call_soon(loop.call_soon, loop.call_soon, loop.stop)
     loop.run_forever()
-    assert left == []
+    assert left == ["third turn"], "a value that a callback returned ended the run or the batch"
 
 
 @requires("SCHED-CALL_SOON-14")

@@ -145,7 +145,7 @@ def test_finalizers_run_by_close_may_submit(new_loop: Factory) -> None:
 
 @requires("THREAD-CALL_SOON_THREADSAFE-11")
 def test_garbage_collection_inside_a_submission_may_submit(new_loop: Factory) -> None:
-    """With the collector running at every allocation, finalizers of cycles submit while others are submitted."""
+    """With the collector running at all points of a submission, finalizers of cycles submit while others are made."""
     loop = new_loop()
     ran: list[object] = []
 
@@ -159,10 +159,10 @@ def test_garbage_collection_inside_a_submission_may_submit(new_loop: Factory) ->
     def submit() -> None:
         for number in range(100):
             Cycle()
+            gc.set_threshold(gc.get_count()[0] + 1 + number % 10)  # collect at the next allocation, the one after it...
             loop.call_soon_threadsafe(ran.append, number)
 
     threshold = gc.get_threshold()
-    gc.set_threshold(1)
     try:
         with Background(submit):
             pass
