@@ -22,6 +22,23 @@ class _OwnHandles(Base):
         return handle
 
 
+class _Specialised(asyncio.Handle):
+    __slots__ = ()
+
+    def cancel(self) -> None:
+        callback, args = self._callback, self._args  # type: ignore[attr-defined]
+        super().cancel()
+        if args is not None and len(args) == 1:
+            self._cancelled, self._callback, self._args = False, callback, args
+
+
+@saboteur("SCHED-HANDLE_CANCEL-01")
+class CancelsAllButOneKindOfHandle(_OwnHandles):
+    """Has handles of three kinds, for no, one and several arguments; cancel() of the second does nothing."""
+
+    handle_class = _Specialised
+
+
 class _Busy(asyncio.Handle):
     __slots__ = ("busy",)
 
@@ -71,6 +88,21 @@ class HasNoNameForCancelledHandles(_OwnHandles):
     """Looks up the name of the callback also where the callback was let go."""
 
     handle_class = _Named
+
+
+class _Homeless(asyncio.Handle):
+    __slots__ = ()
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._source_traceback = None
+
+
+@saboteur("SCHED-HANDLE_REPR-02")
+class ForgetsWhereHandlesWereMade(_OwnHandles):
+    """Does not note in debug mode where a handle was made."""
+
+    handle_class = _Homeless
 
 
 class _Bare(asyncio.Handle):

@@ -50,6 +50,22 @@ class TasksLast(Base):
         return super().create_task(later(), **named)
 
 
+@saboteur("SCHED-FAIRNESS-06")
+class TasksTakeTwoStepsATurn(Base):
+    """Puts every second step of a task before everything else that is queued."""
+
+    steps = 0
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        handle = super().call_soon(callback, *args, context=context)
+        if is_step(handle):
+            self.steps += 1
+            if self.steps % 2:
+                self._ready.remove(handle)
+                self._ready.appendleft(handle)
+        return handle
+
+
 @saboteur("SCHED-CALL_SOON-07", "fail", "hang")
 class StarvesEventsAndTimers(Base):
     """Does not look at descriptors and timers as long as callbacks are queued."""
