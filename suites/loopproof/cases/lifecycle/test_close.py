@@ -79,9 +79,15 @@ def test_a_running_loop_refuses_to_close(loop: asyncio.AbstractEventLoop) -> Non
         order.append("refused")
         assert not loop.is_closed()
         assert loop.is_running()
-        loop.call_soon(order.append, "callback")
-        loop.call_later(0.001, order.append, "timer")
-        loop.call_later(0.001, loop.stop)
+        loop.call_soon(go_on)
+
+    def go_on() -> None:
+        order.append("callback")
+        loop.call_later(0.001, end)
+
+    def end() -> None:
+        order.append("timer")
+        loop.stop()
 
     loop.call_soon(order.append, "before")
     loop.call_soon(close)
