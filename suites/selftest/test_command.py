@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,28 @@ def test_wrong_usage_is_exit_code_two_and_a_line(arguments: list[str], said: str
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert said in done.stdout + done.stderr
+
+
+def test_an_interruption_reports_what_was_measured(tmp_path: Path) -> None:
+    arguments = ["run", "--loop", "findings:Waits", "--no-control", *ONE, "--", "--deadline", "50"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "loopproof", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        while not (tmp_path / "waiting").exists():
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        output = process.communicate(timeout=60)[0]
+    assert process.returncode == 3, output
+    assert "Traceback" not in output
+    assert "INCOMPLETE" in output
+    assert json.loads((tmp_path / "results" / "findings_Waits.json").read_text())["complete"] is False
 
 
 def test_spec_lists_what_has_no_case(tmp_path: Path) -> None:

@@ -34,10 +34,18 @@ class Order:
         return re.sub(r"[^A-Za-z0-9.-]+", "_", self.loop)
 
 
+class Interrupted(Exception):
+    """The user interrupted a run; ``result`` is what was measured until then."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__()
+        self.result = result
+
+
 def run_loop(order: Order, progress: Progress) -> Result:
     """Run the suite; return the result, which says so where the loop could not be had or the run broke off.
 
-    Raises KeyboardInterrupt if the user interrupts; the result file is valid then, too.
+    Raises Interrupted if the user interrupts; the result file is valid then, too.
     """
     result = order.folder / f"{order.stem}.json"
     log = order.folder / f"{order.stem}.log"
@@ -51,15 +59,23 @@ def run_loop(order: Order, progress: Progress) -> Result:
         progress.loop(order.loop) as line,
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT) as process,
     ):
-        while process.poll() is None:  # interrupted by the user it ends by itself, and leaves a valid result
-            line.show(*_state(result))
-            time.sleep(_POLL)
-    try:
-        found = results.read(result)
-    except ResultError:
-        found = _broken(order, result, log)
+        try:
+            while process.poll() is None:
+                line.show(*_state(result))
+                time.sleep(_POLL)
+        except KeyboardInterrupt:
+            process.wait()  # the terminal has interrupted it too: it ends by itself, and leaves a valid result
+            raise Interrupted(_read(order, result, log)) from None
+    found = _read(order, result, log)
     line.show(found.planned, found.summary)
     return found
+
+
+def _read(order: Order, result: Path, log: Path) -> Result:
+    try:
+        return results.read(result)
+    except ResultError:
+        return _broken(order, result, log)
 
 
 def _state(result: Path) -> tuple[int, Mapping[str, int]]:

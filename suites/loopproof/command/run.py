@@ -13,7 +13,7 @@ from ..report import html, markdown, terminal
 from ..report.control import control_of
 from ..results import FINDINGS, LEVELS, Result, ResultError
 from .exits import BROKEN, CONFORMS, FINDING, USAGE
-from .process import Order, run_loop
+from .process import Interrupted, Order, run_loop
 from .progress import Progress
 
 CONTROL = "asyncio"
@@ -81,7 +81,8 @@ def execute(args: argparse.Namespace) -> int:
         for loop in loops:
             try:
                 finished.append(run_loop(_order(loop, args), progress))
-            except KeyboardInterrupt:
+            except Interrupted as interruption:
+                finished.append(interruption.result)
                 interrupted = True
                 break
     _report(finished, args, console)
