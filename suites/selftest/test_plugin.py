@@ -91,6 +91,20 @@ def test_bad_options_are_one_line(options: list[str], line: str, tmp_path: Path)
     assert line in the_line(done)
 
 
+def test_a_profile_may_be_trusted(tmp_path: Path) -> None:
+    miniature.write(
+        tmp_path,
+        miniature.CASES.replace('@requires("SCHED-CALL_SOON-03")', '@needs("tls")\n@requires("SCHED-CALL_SOON-03")'),
+    )
+    profile = tmp_path / "some.toml"
+    profile.write_text('name = "some"\nfactory = "asyncio:SelectorEventLoop"\nlacks = ["tls"]\n')
+    done, result = miniature.run(tmp_path, STOCK, "-n0", "--profile", str(profile), "--trust-profile")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert miniature.verdicts(result)["test_after"] == "skip"
+    done, result = miniature.run(tmp_path, STOCK, "-n0", "--profile", str(profile))
+    assert miniature.verdicts(result)["test_after"] == "pass"
+
+
 def test_without_a_loop_the_cases_say_what_is_missing(tmp_path: Path) -> None:
     miniature.write(tmp_path)
     done = subprocess.run(

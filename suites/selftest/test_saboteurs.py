@@ -40,7 +40,15 @@ def test_the_cases_of_the_requirement_catch_it(saboteur: Saboteur, tmp_path: Pat
             "-c",
             str(ROOT.parent / "pytest.ini"),
         ),
-        *("--loop", saboteur.factory, "--requirement", saboteur.requirement, "--result", str(result)),
+        *(
+            "--trust-profile",
+            "--loop",
+            saboteur.factory,
+            "--requirement",
+            saboteur.requirement,
+            "--result",
+            str(result),
+        ),
         *("-p", "xdist.plugin", "-p", "loopproof.plugin", *(["-n1", "--maxfail=1"] if takes_down else ["-n0"])),
         *("--deadline", "2" if takes_down else "10"),
     ]

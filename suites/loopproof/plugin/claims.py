@@ -19,12 +19,14 @@ class Claims:
     lacks: capabilities that the profile declares missing.
     leaves: kinds of leftovers (see `hygiene.kind_of`) of a loop that ran once and was closed; they are one finding, and
     not held against each case.
+    tried: False if nothing was tried, and the profile was believed.
     """
 
     absent: frozenset[str] = frozenset()
     probed: Mapping[str, str] = field(default_factory=dict)
     lacks: frozenset[str] = frozenset()
     leaves: frozenset[str] = frozenset()
+    tried: bool = True
 
     def lacking(self, capability: str) -> bool:
         """Tell whether cases that need the capability are to be skipped.
@@ -58,6 +60,11 @@ class Claims:
                 return f"the loop lacks {capability}: {self.probed[capability]}"
         return None
 
+    @classmethod
+    def trusting(cls, lacks: frozenset[str]) -> "Claims":
+        """Return the claims of a profile as if they had been found true."""
+        return cls(probed=dict.fromkeys(lacks, MISSING), lacks=lacks, tried=False)
+
     def to_json(self) -> dict[str, Any]:
         """Return plain data, for another process."""
         return {
@@ -65,9 +72,16 @@ class Claims:
             "probed": dict(self.probed),
             "lacks": sorted(self.lacks),
             "leaves": sorted(self.leaves),
+            "tried": self.tried,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Claims":
         """Return what `to_json` made plain."""
-        return cls(frozenset(data["absent"]), dict(data["probed"]), frozenset(data["lacks"]), frozenset(data["leaves"]))
+        return cls(
+            absent=frozenset(data["absent"]),
+            probed=dict(data["probed"]),
+            lacks=frozenset(data["lacks"]),
+            leaves=frozenset(data["leaves"]),
+            tried=data["tried"],
+        )

@@ -24,6 +24,7 @@ def add_options(parser: pytest.Parser) -> None:
 
     add("loop", metavar="LOOP", help="loop under test: MODULE:FACTORY or the name of a profile")
     add("profile", metavar="FILE", help="TOML file with what the loop lacks and its known deviations")
+    add("trust-profile", action="store_true", help="do not try first what the loop can do: take its profile's word")
     add("area", metavar="AREA", action="append", default=[], help="run the cases of this area only (may be repeated)")
     add("level", choices=LEVELS, default="may", help="lowest level of requirements to run (default: all, down to may)")
     add("requirement", metavar="ID", action="append", default=[], help="run the cases of this requirement only; glob")
