@@ -24,7 +24,7 @@ The loop's profile is the file ``loopproof.toml`` in that module's package, if t
 """
 
 _FIELDS = {"name", "factory", "distribution", "url", "lacks", "deviation"}
-_DEVIATION_FIELDS = {"requirement", "case", "verdicts", "versions", "python", "reason", "link"}
+_DEVIATION_FIELDS = {"requirement", "case", "verdicts", "versions", "python", "intermittent", "reason", "link"}
 _USUAL = ("fail", "leak")
 
 
@@ -38,7 +38,8 @@ class Deviation:
 
     requirement, case: which cases it covers, one of the two; a case without parameters covers them all. verdicts: it
     excuses these; unless it says so, neither a crash nor a hang. versions, python: specifiers (PEP 440) of the loop's
-    distribution and of the interpreter. reason, link: for people.
+    distribution and of the interpreter. intermittent: it does not show in every run, so a pass does not mean that it is
+    gone. reason, link: for people.
     """
 
     reason: str
@@ -48,6 +49,7 @@ class Deviation:
     versions: str = ""
     python: str = ""
     link: str = ""
+    intermittent: bool = False
 
     def covers(self, case: str, requirements: Iterable[str]) -> bool:
         """Tell whether a case, of which all requirements are given, may deviate."""
@@ -128,7 +130,7 @@ def _profile(data: Mapping[str, Any]) -> Profile:
 def _deviation(number: int, entry: Mapping[str, Any]) -> Deviation:
     where = f"deviation {number}: "
     _refuse_unknown(entry, _DEVIATION_FIELDS, where)
-    texts = {field: _text(entry, field, where) for field in _DEVIATION_FIELDS - {"verdicts"}}
+    texts = {field: _text(entry, field, where) for field in _DEVIATION_FIELDS - {"verdicts", "intermittent"}}
     if bool(texts["requirement"]) == bool(texts["case"]):
         raise ProfileError(f"{where}wants a requirement or a case, and not both")
     if texts["requirement"] and texts["requirement"] not in spec.load().requirements:
@@ -144,7 +146,10 @@ def _deviation(number: int, entry: Mapping[str, Any]) -> Deviation:
             SpecifierSet(texts[field])
         except InvalidSpecifier:
             raise ProfileError(f"{where}{field} must be a specifier like '>=1.2,<2', not {texts[field]!r}") from None
-    return Deviation(**texts, verdicts=tuple(verdicts))
+    intermittent = entry.get("intermittent", False)
+    if not isinstance(intermittent, bool):
+        raise ProfileError(f"{where}intermittent must be true or false")
+    return Deviation(**texts, verdicts=tuple(verdicts), intermittent=intermittent)
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: set[str], where: str) -> None:

@@ -78,6 +78,7 @@ def test_a_deviation_excuses_what_it_says(tmp_path: Path) -> None:
         ('"<2"', '"before 2"', "must be a specifier"),
         ('["crash"]', '["pass"]', "verdicts must be among"),
         ("reason = ", "raeson = ", "unknown field raeson"),
+        ('versions = "<2"', 'intermittent = "yes"', "intermittent must be true or false"),
         ('reason = "dies"', "", "reason must be a text"),
         (f'case = "{CASE}"', f'case = "{CASE}"\nrequirement = "SCHED-CALL_SOON-02"', "not both"),
         ("[[deviation]]", "[deviation", "not TOML"),

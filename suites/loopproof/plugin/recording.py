@@ -83,7 +83,7 @@ class Recording:
         covered = defaultdict(list)
         for case in self._results.values():
             deviation = self._profile.deviation_for(case.id, case.requirements, None)
-            if deviation is not None and case.verdict in ("pass", "deviation"):
+            if deviation is not None and not deviation.intermittent and case.verdict in ("pass", "deviation"):
                 covered[deviation].append(case)
         return [
             replace(case, verdict="fixed", message=f"passes, though the profile expects: {deviation.reason}")
