@@ -188,13 +188,27 @@ def named(name: str) -> Profile | None:
 
 
 def of_factory(factory: str) -> Profile | None:
-    """Return the profile of the loop that ``MODULE:FACTORY`` is of: of the same factory, or else the same package."""
-    profiles = [profile for name in known() if (profile := named(name)) is not None]
+    """Return the profile of the loop that ``MODULE:FACTORY`` is of: of the same factory, or else the same package.
+
+    Raises ProfileError.
+    """
+    factories = {name: _factory_of(profile) for name, profile in known().items()}
     package = factory.partition(":")[0].partition(".")[0]
-    for profile in profiles:
-        if profile.factory == factory:
-            return profile
-    for profile in profiles:
-        if profile.factory.partition(":")[0].partition(".")[0] == package:
-            return replace(profile, factory=factory)
+    for name, other in factories.items():
+        if other == factory:
+            return named(name)
+    for name, other in factories.items():
+        if other.partition(":")[0].partition(".")[0] == package:
+            profile = named(name)
+            return replace(profile, factory=factory) if profile is not None else None
     return None
+
+
+def _factory_of(profile: Path | Profile) -> str:
+    """Return the factory in a profile without a look at the rest of it; empty if the file is broken."""
+    if isinstance(profile, Profile):
+        return profile.factory
+    try:
+        return str(tomllib.loads(profile.read_text(encoding="utf-8")).get("factory", ""))
+    except (OSError, ValueError):
+        return ""

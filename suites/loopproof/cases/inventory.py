@@ -37,6 +37,7 @@ def exists(case: str, root: Path = ROOT) -> bool:
     return any(found.id == f"{path}::{name}" for found in _cases(file, root))
 
 
+@functools.cache
 def _cases(path: Path, root: Path) -> list[CaseInfo]:
     found = []
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
