@@ -14,7 +14,7 @@ from typing import Any
 from .. import faultkit
 from ..authoring.fixtures import Records
 
-GRACE = 1.0
+GRACE = 2.0
 """Seconds that threads and children which are ending anyway get to be gone."""
 
 
