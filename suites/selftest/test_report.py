@@ -38,7 +38,7 @@ class Elements(html.parser.HTMLParser):
             self.raw.append((tag, dict(attrs), ""))
 
     def handle_data(self, data: str) -> None:
-        if self.elements and self.cdata_elem is not None:
+        if self.cdata_elem in ("script", "style"):
             tag, attributes, text = self.raw[-1]
             self.raw[-1] = (tag, attributes, text + data)
         else:
