@@ -9,6 +9,7 @@
 #include "guards.h"
 #include "pattern.h"
 
+#define BLOCK ((size_t)4096)
 #define MARGIN_SEED UINT64_C(0x6d617267696e)
 
 size_t fk_page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
@@ -105,6 +106,20 @@ int fk_guarded_release(struct fk_guarded *guarded, bool moved) {
   fk_guards_change(guarded->number, moved ? FK_MOVED : FK_RELEASED);
   guarded->released = true;
   return 0;
+}
+
+static bool is_zero(const uint8_t *bytes, size_t size) {
+  return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+void fk_guarded_copy(struct fk_guarded *target, const struct fk_guarded *source, size_t size) {
+  for (size_t done = 0; done < size;) {
+    size_t part = size - done < BLOCK ? size - done : BLOCK;
+    if (!is_zero(source->data + done, part)) {
+      memcpy(target->data + done, source->data + done, part);
+    }
+    done += part;
+  }
 }
 
 void fk_guarded_unmap(struct fk_guarded *guarded) {

@@ -48,6 +48,9 @@ int fk_guarded_protect(struct fk_guarded *guarded);
  * `moved`: because the buffer has other memory now. Returns 0 or an errno. */
 int fk_guarded_release(struct fk_guarded *guarded, bool moved);
 
+/* Copy the first `size` bytes of one to the other; what is zero and was not touched still costs nothing after that. */
+void fk_guarded_copy(struct fk_guarded *target, const struct fk_guarded *source, size_t size);
+
 /* Give everything back; does nothing if nothing is mapped. */
 void fk_guarded_unmap(struct fk_guarded *guarded);
 

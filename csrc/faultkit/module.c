@@ -13,7 +13,7 @@ static int add_methods(PyObject *module) {
 
 static int module_exec(PyObject *module) {
   struct fk_module *state = PyModule_GetState(module);
-  return add_methods(module) < 0 || fk_add_peer_type(module, state) < 0 ? -1 : 0;
+  return add_methods(module) < 0 || fk_add_peer_type(module, state) < 0 || fk_add_buffer_type(module) < 0 ? -1 : 0;
 }
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg) {
@@ -43,7 +43,8 @@ static PyModuleDef_Slot module_slots[] = {
 static struct PyModuleDef module_def = {
     .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "loopproof.faultkit",
-    .m_doc = "Peers that play scripts in threads of their own, byte patterns, observers, reports of crashes.",
+    .m_doc = "Peers that play scripts in threads of their own, byte patterns, guarded buffers, observers, reports of "
+             "crashes.",
     .m_size = sizeof(struct fk_module),
     .m_slots = module_slots,
     .m_traverse = module_traverse,

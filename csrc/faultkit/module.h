@@ -25,7 +25,14 @@ PyObject *fk_parse_script(PyObject *steps, struct fk_script *script);
 /* Return a step as the call that makes it: "send(data=b'x')". */
 PyObject *fk_describe_step(PyObject *step);
 
+/* An argument as an unsigned number of 64 bits. Returns 0, or -1 with an exception set that names it. */
+int fk_unsigned_argument(PyObject *value, unsigned long long *result, const char *name);
+
+/* Check that a part of a pattern is not beyond its end. Returns 0, or -1 with an exception set. */
+int fk_check_pattern_range(unsigned long long offset, Py_ssize_t size);
+
 /* Make the types and add them to the module. Returns 0, or -1 with an exception set. */
 int fk_add_peer_type(PyObject *module, struct fk_module *state);
+int fk_add_buffer_type(PyObject *module);
 
 #endif

@@ -5,7 +5,7 @@
 
 #define WORTH_RELEASING 65536
 
-static int check_range(unsigned long long offset, Py_ssize_t size) {
+int fk_check_pattern_range(unsigned long long offset, Py_ssize_t size) {
   if (offset > FK_PATTERN_LIMIT || (uint64_t)size > FK_PATTERN_LIMIT - offset) {
     PyErr_SetString(PyExc_ValueError, "offset + size must not be above 2**62");
     return -1;
@@ -13,8 +13,7 @@ static int check_range(unsigned long long offset, Py_ssize_t size) {
   return 0;
 }
 
-/* An argument as an unsigned number of 64 bits; an error names it. */
-static int unsigned_argument(PyObject *value, unsigned long long *result, const char *name) {
+int fk_unsigned_argument(PyObject *value, unsigned long long *result, const char *name) {
   PyObject *number = PyNumber_Index(value);
   if (number == NULL) {
     return -1;
@@ -39,15 +38,15 @@ static PyObject *pattern(PyObject *module, PyObject *args, PyObject *kwargs) {
   Py_ssize_t size;
   (void)module;
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "On|O:pattern", names, &seed_value, &size, &offset_value) ||
-      unsigned_argument(seed_value, &seed, "seed") < 0 ||
-      (offset_value != NULL && unsigned_argument(offset_value, &offset, "offset") < 0)) {
+      fk_unsigned_argument(seed_value, &seed, "seed") < 0 ||
+      (offset_value != NULL && fk_unsigned_argument(offset_value, &offset, "offset") < 0)) {
     return NULL;
   }
   if (size < 0) {
     PyErr_Format(PyExc_ValueError, "size must not be negative, not %zd", size);
     return NULL;
   }
-  if (check_range(offset, size) < 0) {
+  if (fk_check_pattern_range(offset, size) < 0) {
     return NULL;
   }
   PyObject *result = PyBytes_FromStringAndSize(NULL, size);
@@ -77,9 +76,9 @@ static PyObject *verify_pattern(PyObject *module, PyObject *args, PyObject *kwar
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y*O|O:verify_pattern", names, &view, &seed_value, &offset_value)) {
     return NULL;
   }
-  if (unsigned_argument(seed_value, &seed, "seed") < 0 ||
-      (offset_value != NULL && unsigned_argument(offset_value, &offset, "offset") < 0) ||
-      check_range(offset, view.len) < 0) {
+  if (fk_unsigned_argument(seed_value, &seed, "seed") < 0 ||
+      (offset_value != NULL && fk_unsigned_argument(offset_value, &offset, "offset") < 0) ||
+      fk_check_pattern_range(offset, view.len) < 0) {
     goto done;
   }
   size_t size = (size_t)view.len;
