@@ -65,7 +65,7 @@ class GuardedBuffer:
         flush: Literal["upper", "lower"] = "upper",
         align: int = 1,
         readonly: bool = False,
-        format: str = "B",
+        format: str = "B",  # noqa: A002
         shape: Sequence[int] | None = None,
         strides: Sequence[int] | None = None,
         offset: int | None = None,

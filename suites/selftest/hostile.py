@@ -14,6 +14,9 @@ import threading
 import time
 from typing import Any
 
+from loopproof.authoring.guarded import SUPPLIES, GuardedBufferedProtocol
+from loopproof.faultkit import GuardedBuffer
+
 TRIGGER = "trigger"
 
 
@@ -30,6 +33,22 @@ class _Hostile(asyncio.SelectorEventLoop):
 class Segfaults(_Hostile):
     def attack(self) -> None:
         ctypes.string_at(0)
+
+
+class OverrunsABuffer(_Hostile):
+    def attack(self) -> None:
+        buffer = GuardedBuffer(4096, name="reply")
+        ctypes.memset(buffer.address + 4096, 0, 1)
+
+
+class UsesABufferAfterItsRelease(_Hostile):
+    def attack(self) -> None:
+        protocol = GuardedBufferedProtocol(SUPPLIES["revoked"])
+        protocol.connection_made(None)
+        kept = memoryview(protocol.get_buffer(-1))
+        kept[0] = 1
+        protocol.buffer_updated(1)
+        kept[1] = 2
 
 
 class Aborts(_Hostile):

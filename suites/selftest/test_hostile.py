@@ -7,6 +7,16 @@ import pytest
 
 ATTACKS = {
     "Segfaults": ("crash", "SIGSEGV", "C backtrace (SIGSEGV)"),
+    "OverrunsABuffer": (
+        "crash",
+        "killed by SIGSEGV: guarded buffer 'reply': write at offset 4096, 1 byte past its end (size 4096)",
+        "guarded buffer 'reply': write at offset 4096, 1 byte past its end (size 4096)\nC backtrace (SIGSEGV)",
+    ),
+    "UsesABufferAfterItsRelease": (
+        "crash",
+        "SIGSEGV: guarded buffer 'get_buffer() 1': write at offset 1, after its release (size 65536)",
+        "Fatal Python error: Segmentation fault",
+    ),
     "Aborts": ("crash", "SIGABRT", "the loop lost its mind"),
     "Killed": ("crash", "SIGKILL", ""),
     "Exits": ("crash", "status 3", ""),

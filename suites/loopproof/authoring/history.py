@@ -172,7 +172,7 @@ class RecordingBufferedProtocol(_Recorded, asyncio.BufferedProtocol):
         super().__init__(history)
         self._buffer = bytearray(size)
 
-    def get_buffer(self, sizehint: int) -> bytearray:
+    def get_buffer(self, sizehint: int) -> Any:
         with self.history.callback("get_buffer", sizehint, len(self._buffer)):
             return self._buffer
 

@@ -5,6 +5,7 @@ import fcntl
 import json
 import mmap
 import os
+import re
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ _FIRST_DESCRIPTOR = 512
 
 _TIMEOUT = b"\nTimeout ("
 """How faulthandler begins a dump that `dump_traceback_later` made, at the start of a line."""
+
+_GUARDED = re.compile(r"^(guarded buffer .*)\nC backtrace ", re.MULTILINE)
+"""What the fault kit writes of a forbidden access to a guarded buffer."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,12 @@ class LastWords:
     note: Note | None = None
     words: str = ""
     timed_out: bool = False
+
+    @property
+    def guarded(self) -> str:
+        """The line that names the guarded buffer that was overrun, or used too late; empty if it was not that."""
+        lines = _GUARDED.findall(self.words)
+        return lines[-1] if lines else ""
 
 
 def last_words(path: Path) -> LastWords:

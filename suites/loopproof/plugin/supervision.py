@@ -9,7 +9,7 @@ import pytest
 from ..cases import case_id
 from ..profiles import Profile
 from ..report.reproducer import reproducer_of
-from .blackbox import Note, last_words
+from .blackbox import LastWords, Note, last_words
 from .claims import Claims
 from .verdicts import EVIDENCE_LIMIT, MESSAGE_LIMIT, Finding, attach, excuse, printable
 
@@ -38,7 +38,7 @@ class Supervision:
         status = _exit_status(node)
         left = last_words(self._box_of(node))
         case = case_id(crashitem) or crashitem
-        verdict, manner = _manner_of_death(status, left.timed_out)
+        verdict, manner = _manner_of_death(status, left)
         note = left.note
         if note is None or note.case != case:
             manner += f" (the last case that it noted was {note.case if note else 'none'})"
@@ -70,12 +70,13 @@ def _exit_status(node: Any) -> int | None:
     return status
 
 
-def _manner_of_death(status: int | None, timed_out: bool) -> tuple[str, str]:
+def _manner_of_death(status: int | None, left: LastWords) -> tuple[str, str]:
     if status is None:
         return "crash", "the worker closed its connection and lived on (descriptors of others closed?); it was killed"
     if status < 0:
-        return "crash", f"the process was killed by {_signal_name(-status)}"
-    if timed_out:
+        reason = f": {left.guarded}" if left.guarded else ""
+        return "crash", f"the process was killed by {_signal_name(-status)}{reason}"
+    if left.timed_out:
         return "hang", "the case did not end within its deadline; the stacks of all threads are in the evidence"
     return "crash", f"the process exited with status {status} in the middle of the case"
 
