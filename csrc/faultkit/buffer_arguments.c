@@ -3,18 +3,21 @@
 
 #include <string.h>
 
-/* An item of a size, shape or strides; `what` names it. Returns -1 with an exception set if it is none. */
-static Py_ssize_t index_of(PyObject *value, const char *what) {
+Py_ssize_t fk_index(PyObject *value, const char *what) {
+  if (!PyIndex_Check(value)) {
+    PyErr_Format(PyExc_TypeError, "%s must be an int, not %.100s", what, Py_TYPE(value)->tp_name);
+    return -1;
+  }
   Py_ssize_t number = PyNumber_AsSsize_t(value, PyExc_OverflowError);
   if (number == -1 && PyErr_Occurred() != NULL && PyErr_ExceptionMatches(PyExc_OverflowError)) {
-    PyErr_Format(PyExc_ValueError, "%s must be below 2**63, not %R", what, value);
+    PyErr_Format(PyExc_ValueError, "%s must be from -2**63 to 2**63 - 1, not %R", what, value);
   }
   return number;
 }
 
 static int parse_source(PyObject *source, struct fk_buffer_arguments *arguments) {
   if (PyIndex_Check(source)) {
-    Py_ssize_t size = index_of(source, "the size");
+    Py_ssize_t size = fk_index(source, "the size");
     if (size < 0) {
       if (PyErr_Occurred() == NULL) {
         PyErr_Format(PyExc_ValueError, "the size must not be negative, not %zd", size);
@@ -59,7 +62,11 @@ static int parse_flush(const char *flush, struct fk_buffer_arguments *arguments)
   return 0;
 }
 
-static int parse_align(Py_ssize_t align, struct fk_buffer_arguments *arguments) {
+static int parse_align(PyObject *value, struct fk_buffer_arguments *arguments) {
+  Py_ssize_t align = value == NULL ? 1 : fk_index(value, "align");
+  if (align == -1 && PyErr_Occurred() != NULL) {
+    return -1;
+  }
   if (align < 1 || (size_t)align > fk_page_size() || (align & (align - 1)) != 0) {
     PyErr_Format(PyExc_ValueError, "align must be a power of two from 1 to %zu, not %zd", fk_page_size(), align);
     return -1;
@@ -97,6 +104,8 @@ static int parse_numbers(PyObject *value, const char *what, Py_ssize_t least, Py
     PyErr_Format(PyExc_TypeError, "%s must be a tuple of int, not %.100s", what, Py_TYPE(value)->tp_name);
     return -1;
   }
+  char item[32];
+  PyOS_snprintf(item, sizeof item, "an item of %s", what);
   PyObject *items = PySequence_Tuple(value); /* a copy: __index__ of an item may change a list */
   if (items == NULL) {
     return -1;
@@ -107,7 +116,7 @@ static int parse_numbers(PyObject *value, const char *what, Py_ssize_t least, Py
     count = -1;
   }
   for (Py_ssize_t i = 0; i < count; i++) {
-    numbers[i] = index_of(PyTuple_GET_ITEM(items, i), what);
+    numbers[i] = fk_index(PyTuple_GET_ITEM(items, i), item);
     if (numbers[i] == -1 && PyErr_Occurred() != NULL) {
       count = -1;
     } else if (numbers[i] < least) {
@@ -179,7 +188,7 @@ static int parse_offset(PyObject *offset, struct fk_buffer_arguments *arguments)
     return -1;
   }
   arguments->offset =
-      offset == Py_None ? (lowest == PY_SSIZE_T_MIN ? PY_SSIZE_T_MAX : -lowest) : index_of(offset, "offset");
+      offset == Py_None ? (lowest == PY_SSIZE_T_MIN ? PY_SSIZE_T_MAX : -lowest) : fk_index(offset, "offset");
   if (arguments->offset == -1 && PyErr_Occurred() != NULL) {
     return -1;
   }
@@ -209,7 +218,7 @@ int fk_parse_buffer_arguments(PyObject *args, PyObject *kwargs, struct fk_buffer
   PyObject *source;
   PyObject *name = NULL;
   const char *flush = "upper";
-  Py_ssize_t align = 1;
+  PyObject *align = NULL;
   int readonly = 0;
   PyObject *format = NULL;
   PyObject *shape = Py_None;
@@ -217,7 +226,7 @@ int fk_parse_buffer_arguments(PyObject *args, PyObject *kwargs, struct fk_buffer
   PyObject *offset = Py_None;
   memset(arguments, 0, sizeof *arguments);
   arguments->refusal = Py_None;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$UsnpUOOOO:GuardedBuffer", names, &source, &name, &flush, &align,
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$UsOpUOOOO:GuardedBuffer", names, &source, &name, &flush, &align,
                                    &readonly, &format, &shape, &strides, &offset, &arguments->refusal)) {
     return -1;
   }

@@ -196,8 +196,12 @@ static int move(BufferObject *self, size_t size) {
 
 static PyObject *buffer_resize(BufferObject *self, PyObject *args, PyObject *kwargs) {
   static char *names[] = {"size", NULL};
-  Py_ssize_t size;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "n:resize", names, &size) || fk_check_buffer(self) < 0) {
+  PyObject *value;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:resize", names, &value)) {
+    return NULL;
+  }
+  Py_ssize_t size = fk_index(value, "the size");
+  if ((size == -1 && PyErr_Occurred() != NULL) || fk_check_buffer(self) < 0) {
     return NULL;
   }
   if (self->readonly || self->shaped) {

@@ -59,6 +59,9 @@ typedef struct {
 int fk_parse_buffer_arguments(PyObject *args, PyObject *kwargs, struct fk_buffer_arguments *arguments);
 void fk_clear_buffer_arguments(struct fk_buffer_arguments *arguments);
 
+/* A number as the `what` of an error. Returns -1 with an exception set if it is none, or too large. */
+Py_ssize_t fk_index(PyObject *value, const char *what);
+
 /* Check a value for `refusal`: None, or an exception. Returns 0, or -1 with an exception set. */
 int fk_check_refusal(PyObject *value);
 
