@@ -84,8 +84,9 @@ static int parse_format(PyObject *format, struct fk_buffer_arguments *arguments)
   Py_ssize_t size = -1;
   if (strlen(text) == (size_t)PyBytes_GET_SIZE(arguments->format)) {
     size = PyBuffer_SizeFromFormat(text);
-    if (size < 0 && !PyErr_ExceptionMatches(PyExc_Exception)) {
-      return -1;
+    if (size < 0 && (PyErr_ExceptionMatches(PyExc_MemoryError) || PyErr_ExceptionMatches(PyExc_ImportError) ||
+                     !PyErr_ExceptionMatches(PyExc_Exception))) {
+      return -1; /* says nothing of the format */
     }
     PyErr_Clear();
   }

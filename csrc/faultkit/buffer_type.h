@@ -24,7 +24,8 @@ struct fk_buffer_arguments {
   PyObject *refusal;
 };
 
-/* One Py_buffer that has not come back. */
+/* One Py_buffer that has not come back. The list of them, like the rest of the object, is guarded by the GIL, which the
+ * module does not declare that it can do without: a free-threaded build turns it on for the module. */
 struct fk_export {
   struct fk_export *next;
   PyObject *code; /* of the Python function that asked, or that called the C function that did; or NULL */
