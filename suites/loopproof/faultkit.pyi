@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
 from typing_extensions import Buffer
 
@@ -11,6 +11,7 @@ class _HasFileno(Protocol):
 
 _Step = Mapping[str, Any]
 _Address = str | bytes | tuple[Any, ...]
+_Pair = Literal["tcp", "unix", "datagram", "pipe_source", "pipe_sink", "pty_master", "pty_terminal"]
 
 class Entry(NamedTuple):
     """What happened in one step of a peer; times are in seconds of time.monotonic()."""
@@ -31,7 +32,12 @@ class Peer:
         script: Iterable[_Step],
         connection: int | _HasFileno | None = None,
         *,
-        listen: str | None = None,
+        listen: Literal["tcp", "tcp6", "unix"] | None = None,
+        bind: Literal["udp", "udp6", "unix"] | None = None,
+        pair: _Pair | None = None,
+        backlog: int = 128,
+        receive_buffer: int = 0,
+        send_buffer: int = 0,
         deadline: float | None = None,
     ) -> Self: ...
     @property
@@ -48,37 +54,86 @@ class Peer:
     def wait(self, steps: int, timeout: float | None = None) -> bool: ...
     def stop(self) -> None: ...
     def release(self, count: int = 1) -> None: ...
+    def take(self) -> int: ...
     def verify(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
 
-def accept() -> dict[str, Any]:
-    """Step: wait for a connection on the peer's listening socket."""
+def accept(count: int = 1) -> dict[str, Any]:
+    """Step: wait for so many connections on the peer's listening socket, and select them."""
 
-def connect(address: _Address) -> dict[str, Any]:
-    """Step: connect to (IP address, port, ...), or to the path of a UNIX stream socket."""
+def connect(
+    address: _Address | None = None,
+    *,
+    count: int = 1,
+    type: Literal["stream", "datagram", "seqpacket"] = "stream",  # noqa: A002  (its name in the socket module)
+    local: _Address | None = None,
+    receive_buffer: int = 0,
+    send_buffer: int = 0,
+) -> dict[str, Any]:
+    """Step: connect so many new sockets to (IP address, port, ...) or the path of a UNIX socket, and select them."""
+
+def use(first: int, count: int = 1) -> dict[str, Any]:
+    """Step: select connections, numbered from 0 in the order in which they were made."""
+
+def unlisten() -> dict[str, Any]:
+    """Step: close the listening socket."""
 
 def buffers(*, receive: int = 0, send: int = 0) -> dict[str, Any]:
     """Step: set SO_RCVBUF and SO_SNDBUF in bytes; 0 leaves it."""
 
-def send(data: Buffer, *, chunks: Iterable[int] = (), pause: float = 0.0) -> dict[str, Any]:
+def send(
+    data: Buffer,
+    *,
+    chunks: Iterable[int] = (),
+    pause: float = 0.0,
+    to: _Address | None = None,
+    more: bool = False,
+    urgent: bool = False,
+) -> dict[str, Any]:
     """Step: send bytes in pieces of the given sizes in turn, with a pause in seconds between them."""
 
 def send_pattern(
-    seed: int, size: int, *, offset: int = 0, chunks: Iterable[int] = (), pause: float = 0.0
+    seed: int,
+    size: int,
+    *,
+    offset: int = 0,
+    chunks: Iterable[int] = (),
+    pause: float = 0.0,
+    to: _Address | None = None,
 ) -> dict[str, Any]:
     """Step: send bytes of the pattern of a seed."""
 
-def receive(size: int) -> dict[str, Any]:
-    """Step: receive that many bytes, whatever they are."""
+def send_ancillary(
+    data: Buffer, *, descriptors: int = 0, credentials: bool = False, to: _Address | None = None
+) -> dict[str, Any]:
+    """Step: send bytes on a UNIX socket with descriptors or credentials."""
 
-def expect(data: Buffer) -> dict[str, Any]:
+def receive(
+    size: int, *, chunks: Iterable[int] = (), pause: float = 0.0, sender: _Address | None = None
+) -> dict[str, Any]:
+    """Step: receive that many bytes, whatever they are, in pieces; on a datagram socket a piece is one datagram."""
+
+def expect(
+    data: Buffer, *, chunks: Iterable[int] = (), pause: float = 0.0, sender: _Address | None = None
+) -> dict[str, Any]:
     """Step: receive exactly these bytes."""
 
-def expect_pattern(seed: int, size: int, *, offset: int = 0) -> dict[str, Any]:
+def expect_pattern(
+    seed: int,
+    size: int,
+    *,
+    offset: int = 0,
+    chunks: Iterable[int] = (),
+    pause: float = 0.0,
+    sender: _Address | None = None,
+) -> dict[str, Any]:
     """Step: receive bytes of the pattern of a seed."""
+
+def expect_silence(seconds: float) -> dict[str, Any]:
+    """Step: wait for a time in which nothing comes."""
 
 def expect_eof() -> dict[str, Any]:
     """Step: wait for the end of the stream; fails if anything comes before it."""
@@ -86,7 +141,10 @@ def expect_eof() -> dict[str, Any]:
 def expect_reset() -> dict[str, Any]:
     """Step: wait for a reset of the connection."""
 
-def drain() -> dict[str, Any]:
+def expect_descriptors_closed() -> dict[str, Any]:
+    """Step: wait until nobody has a descriptor any more that send_ancillary() has sent."""
+
+def drain(*, chunks: Iterable[int] = (), pause: float = 0.0) -> dict[str, Any]:
     """Step: receive until the end of the stream."""
 
 def echo(size: int = 0) -> dict[str, Any]:

@@ -1,0 +1,27 @@
+/* Fields of steps: what kind of value each holds, and its translation from Python. */
+#ifndef LOOPPROOF_FAULTKIT_VALUES_H
+#define LOOPPROOF_FAULTKIT_VALUES_H
+
+#include "module.h"
+
+enum fk_value {
+  FK_SEED,        /* uint64_t, any */
+  FK_SIZE,        /* uint64_t, 0 to FK_PATTERN_LIMIT */
+  FK_FIRST,       /* uint64_t, the number of a connection */
+  FK_COUNT,       /* uint64_t, 1 to FK_MOST_CONNECTIONS */
+  FK_DESCRIPTORS, /* uint64_t, 0 to FK_MOST_PASSED */
+  FK_BYTES,       /* struct fk_bytes */
+  FK_SIZES,       /* struct fk_sizes */
+  FK_SECONDS,     /* int64_t, nanoseconds */
+  FK_ADDRESS,     /* struct fk_address, None: of no size */
+  FK_LOCAL,       /* the same, to bind to */
+  FK_SOCKET_TYPE, /* int: 'stream', 'datagram', 'seqpacket' */
+  FK_BUFFER_SIZE, /* int, 0: as it is */
+  FK_FLAG,        /* bool */
+};
+
+/* Translate a value into what `target` points to, which has the type that the kind names. Returns 0, or -1 with an
+ * exception set whose message does not name the field. */
+int fk_parse_value(PyObject *value, enum fk_value kind, void *target);
+
+#endif
