@@ -8,10 +8,16 @@
 #define FK_MOST_PASSED 253
 
 /* How a receive ended. */
-enum fk_outcome { FK_GOT, FK_END, FK_RESET };
+enum fk_outcome {
+  FK_GOT,
+  FK_END,       /* the end of the stream; of TLS: close_notify */
+  FK_TRUNCATED, /* of TLS: the end of what is below it, without close_notify */
+  FK_RESET,
+};
 
-/* Each verb has a function, in connections.c, sending.c, receiving.c or waiting.c: it acts on peer->connection (if its
- * scope is FK_EACH or FK_CLOSES), and notes why in the record of the step if it returns FK_FAILED. */
+/* Each verb has a function, in connections.c, sending.c, receiving.c, waiting.c or tls_actions.c: it acts on
+ * peer->connection (if its scope is FK_EACH or FK_CLOSES), and notes why in the record of the step if it returns
+ * FK_FAILED. */
 #define FK_ACTION(name, scope) enum fk_state fk_do_##name(struct fk_peer *peer, const struct fk_step *step);
 FK_VERBS(FK_ACTION)
 #undef FK_ACTION
@@ -34,13 +40,34 @@ enum fk_state fk_peer_await_until(struct fk_peer *peer, int descriptor, short ev
 /* Wait until `until`. */
 enum fk_state fk_peer_sleep(struct fk_peer *peer, int64_t until);
 
-/* Send all of it on the connection, as one message where the kind keeps boundaries, as the step wants it sent. Counts
- * the bytes. */
+/* Send all of it on the connection, over TLS if that has begun, else as one message where the kind keeps boundaries, as
+ * the step wants it sent. Counts the bytes. */
 enum fk_state fk_send_all(struct fk_peer *peer, const struct fk_step *step, const uint8_t *data, size_t size);
 
-/* Receive 1 to `size` bytes into the buffer; where the kind keeps boundaries one message, of `*got` bytes of which
- * FK_BUFFER are kept at most. FK_DONE: `*outcome` says how it ended. */
-enum fk_state fk_receive_some(struct fk_peer *peer, size_t size, size_t *got, enum fk_outcome *outcome);
+/* The same below TLS, where there is TLS, and what goes over that is what counts. */
+enum fk_state fk_send_raw(struct fk_peer *peer, const struct fk_step *step, const uint8_t *data, size_t size);
+
+/* The same above TLS: records of at most FK_TLS_PLAINTEXT bytes. */
+enum fk_state fk_tls_send_all(struct fk_peer *peer, const struct fk_step *step, const uint8_t *data, size_t size);
+
+/* Receive 1 to `size` bytes into the buffer, over TLS if that has begun; where the kind keeps boundaries one message,
+ * of
+ * `*got` bytes of which FK_BUFFER are kept at most. FK_DONE: `*outcome` says how it ended. */
+enum fk_state fk_receive_some(struct fk_peer *peer, const struct fk_step *step, size_t size, size_t *got,
+                              enum fk_outcome *outcome);
+
+/* The same below TLS. */
+enum fk_state fk_receive_raw(struct fk_peer *peer, size_t size, size_t *got, enum fk_outcome *outcome);
+
+/* The same above TLS, which may have something to answer, too. */
+enum fk_state fk_tls_receive_some(struct fk_peer *peer, const struct fk_step *step, size_t size, size_t *got,
+                                  enum fk_outcome *outcome);
+
+/* Receive and throw away until the stream ends, which has to be in that way. */
+enum fk_state fk_receive_to_end(struct fk_peer *peer, const struct fk_step *step, enum fk_outcome end);
+
+/* What the other side did, in words. */
+const char *fk_outcome_name(enum fk_outcome outcome);
 
 /* Close what is left of the pipe whose end was passed on. */
 void fk_forget_passed(struct fk_peer *peer);

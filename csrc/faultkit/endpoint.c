@@ -1,6 +1,8 @@
 /* Descriptors of peers: duplicating, classifying, taking over, closing. */
 #include "endpoint.h"
 
+#include "tls.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -75,7 +77,7 @@ int fk_endpoint_adopt(struct fk_endpoint *endpoint, int descriptor) {
   if (kind == FK_STREAM) {
     send_small_segments_at_once(own);
   }
-  *endpoint = (struct fk_endpoint){own, kind};
+  *endpoint = (struct fk_endpoint){.descriptor = own, .kind = kind};
   return 0;
 
 failed:;
@@ -98,7 +100,7 @@ int fk_endpoint_take(struct fk_endpoint *endpoint, int descriptor) {
     return -1;
   }
   send_small_segments_at_once(own);
-  *endpoint = (struct fk_endpoint){own, kind};
+  *endpoint = (struct fk_endpoint){.descriptor = own, .kind = kind};
   return 0;
 }
 
@@ -126,7 +128,8 @@ void fk_endpoint_close(struct fk_endpoint *endpoint) {
   if (endpoint->descriptor >= 0) {
     close(endpoint->descriptor);
   }
-  *endpoint = (struct fk_endpoint){-1, FK_NOTHING};
+  fk_tls_end(endpoint->tls);
+  *endpoint = (struct fk_endpoint){.descriptor = -1};
 }
 
 void fk_endpoint_reset(struct fk_endpoint *endpoint) {

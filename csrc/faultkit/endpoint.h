@@ -4,6 +4,8 @@
 
 #include "script.h"
 
+struct fk_tls;
+
 /* Descriptors of the kit live from this number up, out of the way of the low numbers that loops and cases get. */
 #define FK_FIRST_DESCRIPTOR 600
 
@@ -19,6 +21,7 @@ enum fk_kind {
 struct fk_endpoint {
   int descriptor; /* -1: none */
   enum fk_kind kind;
+  struct fk_tls *tls; /* owned; NULL: bytes go over it as they are */
 };
 
 /* Duplicate a descriptor to a number from FK_FIRST_DESCRIPTOR up (a lower one if the limit forbids that),
@@ -45,7 +48,7 @@ bool fk_keeps_boundaries(const struct fk_endpoint *endpoint);
 /* Set the sizes of the buffers of a socket. Returns 0, or -1 and sets errno. */
 int fk_set_buffers(int descriptor, const struct fk_buffers *buffers);
 
-/* Close it, if it is open, and make it none. */
+/* Close it, if it is open, forget its TLS and make it none. */
 void fk_endpoint_close(struct fk_endpoint *endpoint);
 
 /* Close a stream so that the other side gets a reset; where the kind knows no reset it is an ordinary close. */

@@ -246,12 +246,24 @@ struct fk_record fk_peer_record(struct fk_peer *peer, size_t step) {
   return record;
 }
 
+/* OpenSSL may have been in the middle of anything when the process forked: what it has is left alone. */
+static void abandon_tls(struct fk_peer *peer) {
+  for (size_t i = 0; i < peer->made; i++) {
+    peer->connections[i].tls = NULL;
+  }
+  for (size_t i = 0; i < peer->script.count; i++) {
+    peer->script.steps[i].tls_context = NULL;
+  }
+}
+
 void fk_peer_destroy(struct fk_peer *peer) {
   if (peer->process == getpid()) {
     fk_peer_stop(peer);
     fk_peer_join(peer);
     pthread_cond_destroy(&peer->changed);
     pthread_mutex_destroy(&peer->lock);
+  } else {
+    abandon_tls(peer);
   }
   discard(peer);
 }

@@ -32,8 +32,8 @@ static PyObject *peer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
   PyObject *steps;
   PyObject *deadline_value = NULL;
   struct fk_script script = {NULL, 0};
-  struct fk_endpoint listener = {-1, FK_NOTHING};
-  struct fk_endpoint connection = {-1, FK_NOTHING};
+  struct fk_endpoint listener = {.descriptor = -1};
+  struct fk_endpoint connection = {.descriptor = -1};
   const char *reason;
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O$zzziiiO:Peer", names, &steps, &options.connection,
                                    &options.listen, &options.bind, &options.pair, &options.backlog,

@@ -31,7 +31,7 @@ static ssize_t receive_part(struct fk_peer *peer, size_t size) {
   return count;
 }
 
-enum fk_state fk_receive_some(struct fk_peer *peer, size_t size, size_t *got, enum fk_outcome *outcome) {
+enum fk_state fk_receive_raw(struct fk_peer *peer, size_t size, size_t *got, enum fk_outcome *outcome) {
   const struct fk_endpoint *from = peer->connection;
   *got = 0;
   for (;;) {
@@ -62,8 +62,20 @@ enum fk_state fk_receive_some(struct fk_peer *peer, size_t size, size_t *got, en
   }
 }
 
-static const char *name_of(enum fk_outcome outcome) {
-  return outcome == FK_RESET ? "a reset of the connection" : "the end of the stream";
+enum fk_state fk_receive_some(struct fk_peer *peer, const struct fk_step *step, size_t size, size_t *got,
+                              enum fk_outcome *outcome) {
+  return peer->connection->tls == NULL ? fk_receive_raw(peer, size, got, outcome)
+                                       : fk_tls_receive_some(peer, step, size, got, outcome);
+}
+
+const char *fk_outcome_name(enum fk_outcome outcome) {
+  static const char *const names[] = {
+      [FK_GOT] = "bytes",
+      [FK_END] = "the end of the stream",
+      [FK_TRUNCATED] = "the end of the stream without close_notify",
+      [FK_RESET] = "a reset of the connection",
+  };
+  return names[outcome];
 }
 
 /* Write up to SHOWN bytes in hexadecimal to `text`. */
@@ -133,7 +145,7 @@ static enum fk_state fail_data(struct fk_peer *peer, const struct fk_step *step,
 }
 
 static enum fk_state fail_short(struct fk_peer *peer, enum fk_outcome outcome, uint64_t done, uint64_t size) {
-  return fk_peer_fail(peer, "%s after %llu of %llu bytes", name_of(outcome), (unsigned long long)done,
+  return fk_peer_fail(peer, "%s after %llu of %llu bytes", fk_outcome_name(outcome), (unsigned long long)done,
                       (unsigned long long)size);
 }
 
@@ -190,7 +202,7 @@ static enum fk_state receive_all(struct fk_peer *peer, const struct fk_step *ste
     enum fk_outcome outcome;
     size_t got;
     now.piece = fk_next_chunk(step, &now.turn, size - now.done);
-    state = fk_receive_some(peer, now.piece < FK_BUFFER ? (size_t)now.piece : FK_BUFFER, &got, &outcome);
+    state = fk_receive_some(peer, step, now.piece < FK_BUFFER ? (size_t)now.piece : FK_BUFFER, &got, &outcome);
     if (state == FK_DONE && outcome != FK_GOT) {
       state = fail_short(peer, outcome, now.done, size);
     }
@@ -221,8 +233,7 @@ enum fk_state fk_do_expect(struct fk_peer *peer, const struct fk_step *step) {
   return receive_all(peer, step, step->data.size);
 }
 
-/* Receive and throw away until the stream ends in the way that the verb wants. */
-static enum fk_state receive_to_end(struct fk_peer *peer, const struct fk_step *step, enum fk_outcome end) {
+enum fk_state fk_receive_to_end(struct fk_peer *peer, const struct fk_step *step, enum fk_outcome end) {
   size_t turn = 0;
   if (peer->connection->kind == FK_DATAGRAM) {
     return fk_peer_fail(peer, "datagrams have no end");
@@ -230,12 +241,16 @@ static enum fk_state receive_to_end(struct fk_peer *peer, const struct fk_step *
   for (;;) {
     enum fk_outcome outcome;
     size_t got;
-    enum fk_state state = fk_receive_some(peer, (size_t)fk_next_chunk(step, &turn, FK_BUFFER), &got, &outcome);
+    size_t most = (size_t)fk_next_chunk(step, &turn, FK_BUFFER);
+    enum fk_state state = end == FK_RESET ? fk_receive_raw(peer, most, &got, &outcome) /* whatever TLS thinks of it */
+                                          : fk_receive_some(peer, step, most, &got, &outcome);
     if (state != FK_DONE) {
       return state;
     }
     if (outcome != FK_GOT) {
-      return outcome == end ? FK_DONE : fk_peer_fail(peer, "expected %s, seen %s", name_of(end), name_of(outcome));
+      return outcome == end
+                 ? FK_DONE
+                 : fk_peer_fail(peer, "expected %s, seen %s", fk_outcome_name(end), fk_outcome_name(outcome));
     }
     if (step->verb == FK_VERB_expect_eof) {
       char seen_text[HEX];
@@ -251,15 +266,15 @@ static enum fk_state receive_to_end(struct fk_peer *peer, const struct fk_step *
 }
 
 enum fk_state fk_do_expect_eof(struct fk_peer *peer, const struct fk_step *step) {
-  return receive_to_end(peer, step, FK_END);
+  return fk_receive_to_end(peer, step, FK_END);
 }
 
 enum fk_state fk_do_drain(struct fk_peer *peer, const struct fk_step *step) {
-  return receive_to_end(peer, step, FK_END);
+  return fk_receive_to_end(peer, step, FK_END);
 }
 
 enum fk_state fk_do_expect_reset(struct fk_peer *peer, const struct fk_step *step) {
-  enum fk_state state = receive_to_end(peer, step, FK_RESET);
+  enum fk_state state = fk_receive_to_end(peer, step, FK_RESET);
   if (state == FK_DONE) {
     fk_endpoint_close(peer->connection);
   }
@@ -276,12 +291,12 @@ enum fk_state fk_do_expect_silence(struct fk_peer *peer, const struct fk_step *s
   if (state != FK_DONE || !happened) {
     return state;
   }
-  state = fk_receive_some(peer, FK_BUFFER, &got, &outcome);
+  state = fk_receive_some(peer, step, FK_BUFFER, &got, &outcome);
   if (state != FK_DONE) {
     return state;
   }
   if (outcome != FK_GOT) {
-    return fk_peer_fail(peer, "expected silence, seen %s", name_of(outcome));
+    return fk_peer_fail(peer, "expected silence, seen %s", fk_outcome_name(outcome));
   }
   show(seen_text, peer->buffer, got);
   return fk_peer_fail(peer, "expected silence, seen %zu bytes: %s", got, seen_text);
@@ -292,10 +307,10 @@ enum fk_state fk_do_echo(struct fk_peer *peer, const struct fk_step *step) {
   while (left > 0) {
     enum fk_outcome outcome;
     size_t got;
-    enum fk_state state = fk_receive_some(peer, left < FK_BUFFER ? (size_t)left : FK_BUFFER, &got, &outcome);
+    enum fk_state state = fk_receive_some(peer, step, left < FK_BUFFER ? (size_t)left : FK_BUFFER, &got, &outcome);
     if (state == FK_DONE && outcome != FK_GOT) {
-      if (outcome == FK_RESET) {
-        return fk_peer_fail(peer, "%s", name_of(outcome));
+      if (outcome != FK_END) {
+        return fk_peer_fail(peer, "%s", fk_outcome_name(outcome));
       }
       return step->size > 0 ? fail_short(peer, outcome, step->size - left, step->size) : FK_DONE;
     }

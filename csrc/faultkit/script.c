@@ -1,6 +1,8 @@
 /* Scripts of peers: names and scopes of verbs, ownership of steps. */
 #include "script.h"
 
+#include "tls_context.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,10 +32,17 @@ enum fk_verb fk_verb_named(const char *name) {
 }
 
 void fk_step_clear(struct fk_step *step) {
-  free(step->data.data);
+  struct fk_tls_settings *tls = &step->tls;
+  struct fk_bytes *all[] = {&step->data,     &tls->certificate, &tls->key,    &tls->authority,
+                            &tls->protocols, &tls->server_name, &tls->version};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    free(all[i]->data);
+    *all[i] = (struct fk_bytes){NULL, 0};
+  }
   free(step->chunks.values);
-  step->data = (struct fk_bytes){NULL, 0};
   step->chunks = (struct fk_sizes){NULL, 0};
+  fk_tls_context_free(step->tls_context);
+  step->tls_context = NULL;
 }
 
 void fk_script_clear(struct fk_script *script) {

@@ -37,7 +37,33 @@
   X(hold, ONCE)                                                                                                        \
   X(shutdown, EACH)                                                                                                    \
   X(close, CLOSES)                                                                                                     \
-  X(reset, CLOSES)
+  X(reset, CLOSES)                                                                                                     \
+  FK_TLS_VERBS(X)
+
+/* The verbs of TLS, last of all and the two that begin it first: fields in tls_fields.h, docstrings in tls_docs.h,
+ * functions in tls_actions.c. */
+#define FK_TLS_VERBS(X)                                                                                                \
+  X(tls_server, EACH)                                                                                                  \
+  X(tls_client, EACH)                                                                                                  \
+  X(tls_handshake, EACH)                                                                                               \
+  X(tls_segments, EACH)                                                                                                \
+  X(tls_cork, EACH)                                                                                                    \
+  X(tls_arrange, EACH)                                                                                                 \
+  X(tls_corrupt, EACH)                                                                                                 \
+  X(tls_cut, EACH)                                                                                                     \
+  X(tls_uncork, EACH)                                                                                                  \
+  X(tls_raw, EACH)                                                                                                     \
+  X(tls_record, EACH)                                                                                                  \
+  X(tls_alert, EACH)                                                                                                   \
+  X(tls_close_notify, EACH)                                                                                            \
+  X(tls_renegotiate, EACH)                                                                                             \
+  X(tls_key_update, EACH)                                                                                              \
+  X(tls_tickets, EACH)                                                                                                 \
+  X(tls_expect_alert, EACH)                                                                                            \
+  X(tls_expect_message, EACH)                                                                                          \
+  X(tls_expect_close_notify, EACH)                                                                                     \
+  X(tls_expect_truncation, EACH)                                                                                       \
+  X(tls_forget, EACH)
 
 enum fk_verb {
 #define FK_VERB(name, scope) FK_VERB_##name,
@@ -76,6 +102,21 @@ struct fk_buffers {
   int send;
 };
 
+/* What TLS begins with (tls_context.c). */
+struct fk_tls_settings {
+  bool server;
+  bool request_certificate;    /* a server wants a certificate of the client, signed by an authority */
+  struct fk_bytes certificate; /* PEM: the own one, then those that signed it; none: no certificate */
+  struct fk_bytes key;         /* PEM */
+  struct fk_bytes authority;   /* PEM: whom to believe; none: a client believes everybody */
+  struct fk_bytes protocols;   /* ALPN: each with its size in a byte before it, as it goes over the wire */
+  struct fk_bytes server_name; /* a client sends it and wants it certified, a server insists on it; none: neither */
+  struct fk_bytes version;     /* "1.2" or "1.3"; none: both */
+  uint64_t tickets;            /* session tickets that a server gives after a handshake */
+};
+
+struct fk_tls_context;
+
 /* The fields of all verbs; each verb has some of them (steps.c). */
 struct fk_step {
   enum fk_verb verb;
@@ -95,6 +136,15 @@ struct fk_step {
   struct fk_sizes chunks;
   struct fk_address address; /* of the other side; size 0: not given */
   struct fk_address local;   /* what to bind to; size 0: nothing */
+  struct fk_tls_settings tls;
+  struct fk_tls_context *tls_context; /* made of the settings */
+  uint64_t fragment;                  /* most bytes of a handshake in one record, 0: as much as it can have */
+  uint64_t flights;                   /* of a handshake, 0: all */
+  uint64_t record;                    /* which of those that wait */
+  uint8_t code;                       /* type of a record or a message, description of an alert */
+  uint8_t level;                      /* of an alert */
+  uint8_t mask;
+  bool request;
 };
 
 struct fk_script {

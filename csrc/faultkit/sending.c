@@ -36,14 +36,16 @@ static enum fk_state await_room(struct fk_peer *peer, const struct fk_step *step
   return fk_peer_await(peer, peer->connection->descriptor, POLLOUT);
 }
 
-enum fk_state fk_send_all(struct fk_peer *peer, const struct fk_step *step, const uint8_t *data, size_t size) {
+enum fk_state fk_send_raw(struct fk_peer *peer, const struct fk_step *step, const uint8_t *data, size_t size) {
   do {
     if (atomic_load(&peer->stopping)) {
       return FK_STOPPED;
     }
     ssize_t count = send_part(peer, step, data, size);
     if (count >= 0) {
-      fk_peer_count(peer, (size_t)count);
+      if (peer->connection->tls == NULL) {
+        fk_peer_count(peer, (size_t)count);
+      }
       data += count;
       size -= (size_t)count;
     } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
@@ -56,6 +58,10 @@ enum fk_state fk_send_all(struct fk_peer *peer, const struct fk_step *step, cons
     }
   } while (size > 0);
   return FK_DONE;
+}
+
+enum fk_state fk_send_all(struct fk_peer *peer, const struct fk_step *step, const uint8_t *data, size_t size) {
+  return peer->connection->tls == NULL ? fk_send_raw(peer, step, data, size) : fk_tls_send_all(peer, step, data, size);
 }
 
 uint64_t fk_next_chunk(const struct fk_step *step, size_t *turn, uint64_t left) {

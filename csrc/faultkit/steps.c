@@ -2,6 +2,7 @@
 #include "values.h"
 
 #include "pattern.h"
+#include "tls_context.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -92,6 +93,8 @@ static const struct field pause_fields[] = {FIELD("seconds", SECONDS, pause, REQ
 #define close_fields no_fields
 #define reset_fields no_fields
 
+#include "tls_fields.h"
+
 static const struct field *const fields_of[] = {
 #define FIELDS(name, scope) name##_fields,
     FK_VERBS(FIELDS)
@@ -124,12 +127,25 @@ static const struct field *field_named(enum fk_verb verb, PyObject *name) {
   return NULL;
 }
 
+/* Make what TLS begins with, so that what is wrong with it is found now. Returns 0, or -1 with an exception set. */
+static int make_tls_context(struct fk_step *step) {
+  char reason[FK_TLS_REASON];
+  step->tls.server = step->verb == FK_VERB_tls_server;
+  step->tls_context = fk_tls_context_new(&step->tls, reason);
+  if (step->tls_context == NULL) {
+    PyErr_SetString(PyExc_ValueError, reason);
+    return -1;
+  }
+  return 0;
+}
+
 /* Translate the fields in `given` (the key VERB_KEY is skipped). Returns 0, or -1 with an exception set. */
 static int parse_fields(enum fk_verb verb, PyObject *given, struct fk_step *step) {
   PyObject *name;
   PyObject *value;
   Py_ssize_t position = 0;
-  *step = (struct fk_step){.verb = verb, .count = 1, .type = SOCK_STREAM};
+  *step = (struct fk_step){
+      .verb = verb, .count = 1, .type = SOCK_STREAM, .tls = {.tickets = 2}, .level = 2 /* fatal */, .mask = UINT8_MAX};
   while (PyDict_Next(given, &position, &name, &value)) {
     if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, VERB_KEY) == 0) {
       continue;
@@ -162,6 +178,9 @@ static int parse_fields(enum fk_verb verb, PyObject *given, struct fk_step *step
   }
   if (step->offset > FK_PATTERN_LIMIT - step->size) {
     PyErr_SetString(PyExc_ValueError, "offset + size must not be above 2**62");
+    goto failed;
+  }
+  if ((verb == FK_VERB_tls_server || verb == FK_VERB_tls_client) && make_tls_context(step) < 0) {
     goto failed;
   }
   return 0;
@@ -332,6 +351,7 @@ failed:
 FK_VERBS(MAKER)
 
 #include "step_docs.h"
+#include "tls_docs.h"
 
 PyMethodDef fk_step_methods[] = {
 #define METHOD(name, scope) {#name, (PyCFunction)(void (*)(void))make_##name, METH_VARARGS | METH_KEYWORDS, name##_doc},

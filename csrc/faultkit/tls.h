@@ -25,11 +25,12 @@ struct fk_tls {
   BIO *incoming; /* these two are owned by `ssl` */
   BIO *outgoing;
   bool server;
-  bool corked;                   /* for whoever sends: what is waiting is to wait longer */
-  size_t fragment;               /* most bytes of a handshake in one record */
-  struct fk_tls_records waiting; /* what is to go out */
-  struct fk_tls_protection made; /* as OpenSSL protects */
-  struct fk_tls_protection wire; /* as the other side expects it */
+  bool corked;                    /* for whoever sends: what is waiting is to wait longer */
+  const struct fk_step *segments; /* the same: its chunks are how it is to be sent; NULL: all at once */
+  size_t fragment;                /* most bytes of a handshake in one record */
+  struct fk_tls_records waiting;  /* what is to go out */
+  struct fk_tls_protection made;  /* as OpenSSL protects */
+  struct fk_tls_protection wire;  /* as the other side expects it */
   uint8_t secrets[FK_TLS_SECRETS][FK_TLS_SECRET];
   size_t known;           /* how many of them there are */
   size_t used;            /* how many have been in use, in turn */

@@ -10,20 +10,6 @@
 #define FK_TLS_MOST_TICKETS 1000
 #define FK_TLS_REASON ((size_t)200)
 
-struct fk_tls_settings {
-  bool server;
-  bool request_certificate;    /* a server wants a certificate of the client, signed by an authority */
-  struct fk_bytes certificate; /* PEM: the own one, then those that signed it; none: no certificate */
-  struct fk_bytes key;         /* PEM */
-  struct fk_bytes authority;   /* PEM: whom to believe; none: a client believes everybody */
-  struct fk_bytes protocols;   /* ALPN: each with its size in a byte before it, as it goes over the wire */
-  struct fk_bytes server_name; /* a client sends it and wants it certified, a server insists on it; none: neither */
-  struct fk_bytes version;     /* "1.2" or "1.3"; none: both */
-  uint64_t tickets;            /* session tickets that a server gives after a handshake */
-};
-
-struct fk_tls_context;
-
 /* Returns NULL and writes the reason if that does not make sense. The settings stay the caller's. */
 struct fk_tls_context *fk_tls_context_new(const struct fk_tls_settings *settings, char reason[FK_TLS_REASON]);
 

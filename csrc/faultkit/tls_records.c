@@ -43,6 +43,11 @@ bool fk_tls_records_arrange(struct fk_tls_records *records, const size_t *order,
   return true;
 }
 
+void fk_tls_records_cut(struct fk_tls_records *records, size_t number, size_t size) {
+  records->size -= records->items[number].size - size;
+  records->items[number].size = size;
+}
+
 bool fk_tls_records_take(struct fk_tls_records *records, struct fk_bytes *joined) {
   uint8_t *all = malloc(records->size + 1);
   if (all == NULL) {

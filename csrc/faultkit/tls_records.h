@@ -22,6 +22,9 @@ bool fk_tls_records_add(struct fk_tls_records *records, const uint8_t *data, siz
  * everything as before, if a number is too high or that gets too large. */
 bool fk_tls_records_arrange(struct fk_tls_records *records, const size_t *order, size_t count);
 
+/* Leave the first `size` bytes, at most all, of the record of that number. */
+void fk_tls_records_cut(struct fk_tls_records *records, size_t number, size_t size);
+
 /* All in one piece, which the caller frees; afterwards none wait. Returns whether there is memory. */
 bool fk_tls_records_take(struct fk_tls_records *records, struct fk_bytes *joined);
 

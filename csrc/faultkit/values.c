@@ -3,6 +3,7 @@
 
 #include "actions.h"
 #include "pattern.h"
+#include "tls.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -51,7 +52,7 @@ static int parse_bytes(PyObject *value, struct fk_bytes *result) {
   return 0;
 }
 
-static int parse_sizes(PyObject *value, struct fk_sizes *result) {
+static int parse_sizes(PyObject *value, uint64_t least, struct fk_sizes *result) {
   if (!PyTuple_Check(value) && !PyList_Check(value)) {
     PyErr_Format(PyExc_TypeError, "must be a tuple of sizes, not %.100s", Py_TYPE(value)->tp_name);
     return -1;
@@ -73,7 +74,7 @@ static int parse_sizes(PyObject *value, struct fk_sizes *result) {
   }
   for (Py_ssize_t i = 0; i < count; i++) {
     uint64_t size;
-    if (parse_count(PyTuple_GET_ITEM(items, i), 1, FK_PATTERN_LIMIT, &size) < 0) {
+    if (parse_count(PyTuple_GET_ITEM(items, i), least, FK_PATTERN_LIMIT, &size) < 0) {
       goto failed;
     }
     values[i] = (size_t)size;
@@ -198,6 +199,56 @@ static int parse_flag(PyObject *value, bool *result) {
   return 0;
 }
 
+static int parse_byte(PyObject *value, uint8_t *result) {
+  uint64_t number;
+  if (parse_count(value, 0, UINT8_MAX, &number) < 0) {
+    return -1;
+  }
+  *result = (uint8_t)number;
+  return 0;
+}
+
+static int parse_text(PyObject *value, struct fk_bytes *result) {
+  if (!PyUnicode_Check(value)) {
+    PyErr_Format(PyExc_TypeError, "must be a str, not %.100s", Py_TYPE(value)->tp_name);
+    return -1;
+  }
+  PyObject *encoded = PyUnicode_AsUTF8String(value);
+  int outcome = encoded == NULL ? -1 : parse_bytes(encoded, result);
+  Py_XDECREF(encoded);
+  return outcome;
+}
+
+/* Names of protocols, each with its size in a byte before it. */
+static int parse_protocols(PyObject *value, struct fk_bytes *result) {
+  if (!PyTuple_Check(value) && !PyList_Check(value)) {
+    PyErr_Format(PyExc_TypeError, "must be a tuple of names, not %.100s", Py_TYPE(value)->tp_name);
+    return -1;
+  }
+  PyObject *items = PySequence_Tuple(value);
+  PyObject *joined = items == NULL ? NULL : PyBytes_FromStringAndSize(NULL, 0);
+  for (Py_ssize_t i = 0; joined != NULL && i < PyTuple_GET_SIZE(items); i++) {
+    Py_ssize_t size;
+    PyObject *name = PyTuple_GET_ITEM(items, i);
+    const char *text = PyUnicode_Check(name) ? PyUnicode_AsUTF8AndSize(name, &size) : NULL;
+    if (text == NULL || size < 1 || size > UINT8_MAX) {
+      if (!PyErr_Occurred()) {
+        PyErr_Format(PyExc_ValueError, "must be names of 1 to 255 bytes, not %R", name);
+      }
+      Py_CLEAR(joined);
+    } else {
+      PyBytes_ConcatAndDel(&joined, PyBytes_FromFormat("%c", (int)size));
+      if (joined != NULL) {
+        PyBytes_ConcatAndDel(&joined, PyBytes_FromStringAndSize(text, size));
+      }
+    }
+  }
+  int outcome = joined == NULL ? -1 : parse_bytes(joined, result);
+  Py_XDECREF(joined);
+  Py_XDECREF(items);
+  return outcome;
+}
+
 int fk_parse_value(PyObject *value, enum fk_value kind, void *target) {
   switch (kind) {
   case FK_SEED:
@@ -213,7 +264,7 @@ int fk_parse_value(PyObject *value, enum fk_value kind, void *target) {
   case FK_BYTES:
     return parse_bytes(value, target);
   case FK_SIZES:
-    return parse_sizes(value, target);
+    return parse_sizes(value, 1, target);
   case FK_SECONDS:
     return parse_seconds(value, target);
   case FK_ADDRESS:
@@ -226,6 +277,18 @@ int fk_parse_value(PyObject *value, enum fk_value kind, void *target) {
     return parse_buffer_size(value, target);
   case FK_FLAG:
     return parse_flag(value, target);
+  case FK_TEXT:
+    return parse_text(value, target);
+  case FK_PROTOCOLS:
+    return parse_protocols(value, target);
+  case FK_NUMBERS:
+    return parse_sizes(value, 0, target);
+  case FK_BYTE:
+    return parse_byte(value, target);
+  case FK_TICKETS:
+    return parse_count(value, 0, FK_TLS_MOST_TICKETS, target);
+  case FK_FRAGMENT:
+    return parse_count(value, 0, FK_TLS_PLAINTEXT, target);
   }
   return 0;
 }

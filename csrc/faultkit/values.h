@@ -18,6 +18,12 @@ enum fk_value {
   FK_SOCKET_TYPE, /* int: 'stream', 'datagram', 'seqpacket' */
   FK_BUFFER_SIZE, /* int, 0: as it is */
   FK_FLAG,        /* bool */
+  FK_TEXT,        /* struct fk_bytes, the text in UTF-8 */
+  FK_PROTOCOLS,   /* struct fk_bytes, as ALPN has them */
+  FK_NUMBERS,     /* struct fk_sizes, that may be 0 */
+  FK_BYTE,        /* uint8_t */
+  FK_TICKETS,     /* uint64_t, 0 to FK_TLS_MOST_TICKETS */
+  FK_FRAGMENT,    /* uint64_t, 0 to FK_TLS_PLAINTEXT */
 };
 
 /* Translate a value into what `target` points to, which has the type that the kind names. Returns 0, or -1 with an
