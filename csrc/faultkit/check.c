@@ -24,7 +24,8 @@ struct scene {
 
 static bool sends(enum fk_verb verb) {
   return verb == FK_VERB_send || verb == FK_VERB_send_pattern || verb == FK_VERB_send_ancillary ||
-         verb == FK_VERB_echo || verb == FK_VERB_shutdown;
+         verb == FK_VERB_echo || verb == FK_VERB_shutdown || verb == FK_VERB_tls_handshake ||
+         verb == FK_VERB_tls_uncork || (verb >= FK_VERB_tls_raw && verb <= FK_VERB_tls_tickets);
 }
 
 static bool begins_tls(enum fk_verb verb) { return verb == FK_VERB_tls_server || verb == FK_VERB_tls_client; }

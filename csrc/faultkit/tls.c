@@ -230,10 +230,14 @@ static bool collect(struct fk_tls *tls) {
 static enum fk_tls_outcome conclude(struct fk_tls *tls, int result) {
   int error = SSL_get_error(tls->ssl, result);
   if (result <= 0 && error == SSL_ERROR_SSL) {
-    fk_tls_explain(tls->reason, sizeof tls->reason);
+    bool refused = ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_NO_RENEGOTIATION;
     char reason[FK_TLS_REASON];
-    memcpy(reason, tls->reason, sizeof reason);
-    (void)collect(tls);
+    fk_tls_explain(reason, sizeof reason);
+    if (refused) { /* OpenSSL would end it with an alert: so the script can still send */
+      (void)BIO_reset(tls->outgoing);
+    } else {
+      (void)collect(tls);
+    }
     (void)fail(tls, reason);
     return FK_TLS_FAILED;
   }

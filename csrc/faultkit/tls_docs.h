@@ -58,7 +58,7 @@ PyDoc_STRVAR(tls_close_notify_doc,
 PyDoc_STRVAR(tls_renegotiate_doc,
              "tls_renegotiate($module, /)\n--\n\n"
              "Step: ask for a new handshake (TLS 1.2; a server by HelloRequest). Steps that receive go on with it;\n"
-             "tls_expect_alert(100) waits for a refusal.");
+             "tls_expect_alert(100) waits for a refusal, after which the peer can only send.");
 PyDoc_STRVAR(tls_key_update_doc,
              "tls_key_update($module, /, *, request=False)\n--\n\n"
              "Step: use new keys from now on (TLS 1.3). request: ask the other side to do so, too, which OpenSSL does\n"

@@ -1,6 +1,6 @@
 """The fault kit, written in C: peers that play scripts, byte patterns, observers of the process, reports of crashes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
@@ -164,6 +164,89 @@ def close() -> dict[str, Any]:
 
 def reset() -> dict[str, Any]:
     """Step: reset the TCP connection."""
+
+def tls_server(
+    certificate: Buffer,
+    key: Buffer,
+    *,
+    authority: Buffer = b"",
+    server_name: str = "",
+    alpn: Sequence[str] = (),
+    version: Literal["", "1.2", "1.3"] = "",
+    fragment: int = 0,
+    request_certificate: bool = False,
+    tickets: int = 2,
+) -> dict[str, Any]:
+    """Step: begin TLS as the server, with what is in PEM; nothing is sent before tls_handshake()."""
+
+def tls_client(
+    *,
+    certificate: Buffer = b"",
+    key: Buffer = b"",
+    authority: Buffer = b"",
+    server_name: str = "",
+    alpn: Sequence[str] = (),
+    version: Literal["", "1.2", "1.3"] = "",
+    fragment: int = 0,
+) -> dict[str, Any]:
+    """Step: begin TLS as the client; without an authority it believes everybody."""
+
+def tls_handshake(*, flights: int = 0, limit: int = 0) -> dict[str, Any]:
+    """Step: shake hands to the end, or until so many flights or bytes have been sent."""
+
+def tls_segments(sizes: Iterable[int] = (), *, pause: float = 0.0) -> dict[str, Any]:
+    """Step: cut what goes out from now on into pieces of the given sizes in turn."""
+
+def tls_cork() -> dict[str, Any]:
+    """Step: let the records of the steps that follow wait."""
+
+def tls_arrange(order: Iterable[int]) -> dict[str, Any]:
+    """Step: make what is corked the records of these numbers: reorder, repeat, drop."""
+
+def tls_corrupt(record: int, offset: int, *, mask: int = 255) -> dict[str, Any]:
+    """Step: turn bits in one byte of a corked record."""
+
+def tls_cut(record: int, size: int) -> dict[str, Any]:
+    """Step: leave only the first bytes of a corked record."""
+
+def tls_uncork() -> dict[str, Any]:
+    """Step: send what is corked, together."""
+
+def tls_raw(data: Buffer) -> dict[str, Any]:
+    """Step: send bytes as they are, in the middle of TLS."""
+
+def tls_record(type: int, data: Buffer) -> dict[str, Any]:  # noqa: A002  (its name in the standards)
+    """Step: send a record of any type and size, protected as it has to be."""
+
+def tls_alert(description: int, *, level: int = 2) -> dict[str, Any]:
+    """Step: send an alert by its number; level 1 is a warning, 2 fatal."""
+
+def tls_close_notify() -> dict[str, Any]:
+    """Step: say that nothing follows, whatever follows."""
+
+def tls_renegotiate() -> dict[str, Any]:
+    """Step: ask for a new handshake (TLS 1.2)."""
+
+def tls_key_update(*, request: bool = False) -> dict[str, Any]:
+    """Step: use new keys from now on, and ask the other side to do so, too (TLS 1.3)."""
+
+def tls_tickets(count: int = 1) -> dict[str, Any]:
+    """Step: send session tickets (a server of TLS 1.3)."""
+
+def tls_expect_alert(description: int) -> dict[str, Any]:
+    """Step: wait for that alert."""
+
+def tls_expect_message(type: int) -> dict[str, Any]:  # noqa: A002  (its name in the standards)
+    """Step: wait for a handshake message of a type."""
+
+def tls_expect_close_notify() -> dict[str, Any]:
+    """Step: wait for close_notify; what comes before it is thrown away."""
+
+def tls_expect_truncation() -> dict[str, Any]:
+    """Step: wait for the end of the stream without close_notify; what comes before it is thrown away."""
+
+def tls_forget() -> dict[str, Any]:
+    """Step: end TLS without a word; what follows moves bytes as they are."""
 
 def pattern(seed: int, size: int, offset: int = 0) -> bytes:
     """Return a part of the endless pseudo-random stream of a seed."""
