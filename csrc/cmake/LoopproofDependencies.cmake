@@ -9,6 +9,21 @@ if(NOT OPENSSL_FOUND)
   message(FATAL_ERROR "OpenSSL >= 3.0 is missing (Debian and Ubuntu: apt-get install libssl-dev; Fedora: dnf install openssl-devel)")
 endif()
 
+# The peers have an OpenSSL of their own, in the module, where its archives are at hand: another interpreter may have
+# another, of the same name, and a process that forks or ends in the middle of theirs must not harm that of the loop.
+find_library(OPENSSL_SSL_ARCHIVE NAMES libssl.a HINTS ${OPENSSL_libssl_LIBDIR} NO_CACHE)
+find_library(OPENSSL_CRYPTO_ARCHIVE NAMES libcrypto.a HINTS ${OPENSSL_libcrypto_LIBDIR} NO_CACHE)
+add_library(loopproof_openssl INTERFACE)
+if(OPENSSL_SSL_ARCHIVE AND OPENSSL_CRYPTO_ARCHIVE)
+  list(FILTER OPENSSL_STATIC_LIBRARIES EXCLUDE REGEX "^(ssl|crypto)$")
+  target_include_directories(loopproof_openssl INTERFACE ${OPENSSL_INCLUDE_DIRS})
+  target_link_libraries(loopproof_openssl INTERFACE
+    ${OPENSSL_SSL_ARCHIVE} ${OPENSSL_CRYPTO_ARCHIVE} ${OPENSSL_STATIC_LIBRARIES})
+  target_link_options(loopproof_openssl INTERFACE "-Wl,--exclude-libs,libssl.a:libcrypto.a")
+else()
+  target_link_libraries(loopproof_openssl INTERFACE PkgConfig::OPENSSL)
+endif()
+
 if(LOOPPROOF_EXTENSIONS)
   find_package(Python 3.11 REQUIRED COMPONENTS Interpreter Development.Module)
   pkg_check_modules(LIBUV QUIET IMPORTED_TARGET "libuv>=1.44")

@@ -229,8 +229,11 @@ static bool keep(struct fk_tls_context *context, const struct fk_tls_settings *s
 
 struct fk_tls_context *fk_tls_context_new(const struct fk_tls_settings *settings, char reason[FK_TLS_REASON]) {
   struct fk_tls_context *context = calloc(1, sizeof *context);
+  /* No configuration of the system's; and what OpenSSL has stays until the process is gone: a thread may still use it.
+   */
+  bool ready = OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) > 0;
   ERR_clear_error();
-  if (context != NULL) {
+  if (context != NULL && ready) {
     context->ssl = SSL_CTX_new(settings->server ? TLS_server_method() : TLS_client_method());
   }
   if (context == NULL || context->ssl == NULL || !keep(context, settings)) {

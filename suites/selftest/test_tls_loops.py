@@ -3,7 +3,10 @@
 import asyncio
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -221,3 +224,27 @@ def test_a_forked_child_leaves_tls_alone() -> None:
         peer.release()
         assert ours.read_to_end() == (b"", "close_notify")
         peer.verify()
+
+
+EXIT = """
+import sys
+sys.path.insert(0, {here!r})
+import tls_ours
+from loopproof.faultkit import *
+
+begin = tls_server(tls_ours.CERTIFICATE, tls_ours.KEY)
+server = Peer([accept(), begin, tls_handshake(), send_pattern(1, 2**40)], listen="tcp")
+client = Peer([connect(server.address), tls_client(), tls_handshake(), expect_pattern(1, 2**40)])
+server.wait(3)
+client.wait(3)
+sys.kept = [server, client, sys]
+"""
+
+
+def test_a_process_ends_in_the_middle_of_tls() -> None:
+    here = str(Path(__file__).parent)
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", EXIT.format(here=here)], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
