@@ -17,21 +17,22 @@ struct fk_tls_context {
   char *server_name; /* NULL: none */
 };
 
+/* Of what is noted, the first that is about TLS tells most: what comes before and after it is details and consequences.
+ */
 void fk_tls_explain(char *reason, size_t size) {
-  const char *data;
-  int flags;
-  unsigned long code = ERR_peek_last_error_all(NULL, NULL, NULL, &data, &flags);
-  const char *text = ERR_reason_error_string(code);
-  if (code == 0) {
+  unsigned long told = 0;
+  for (unsigned long code; (told == 0 || ERR_GET_LIB(told) != ERR_LIB_SSL) && (code = ERR_get_error()) != 0;) {
+    told = code;
+  }
+  ERR_clear_error();
+  const char *text = ERR_reason_error_string(told);
+  if (told == 0) {
     (void)snprintf(reason, size, "OpenSSL gives no reason");
   } else if (text == NULL) {
-    (void)snprintf(reason, size, "error %lu of OpenSSL", code);
-  } else if (flags & ERR_TXT_STRING && data != NULL && data[0] != '\0') {
-    (void)snprintf(reason, size, "%s (%s)", text, data);
+    (void)snprintf(reason, size, "error %lu of OpenSSL", told);
   } else {
     (void)snprintf(reason, size, "%s", text);
   }
-  ERR_clear_error();
 }
 
 /* Refuse to ask for the password of a key. */

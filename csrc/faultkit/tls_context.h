@@ -20,7 +20,7 @@ bool fk_tls_context_serves(const struct fk_tls_context *context);
 /* A new OpenSSL session, without anything to read from or write to; NULL on failure. Any thread. */
 SSL *fk_tls_context_begin(const struct fk_tls_context *context);
 
-/* Write what the OpenSSL of this thread complains about, the last of it, and forget all. */
+/* Write what the OpenSSL of this thread complains about, and let it forget that. */
 void fk_tls_explain(char *reason, size_t size);
 
 #endif
