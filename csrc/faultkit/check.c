@@ -30,7 +30,7 @@ static bool sends(enum fk_verb verb) {
 
 static bool begins_tls(enum fk_verb verb) { return verb == FK_VERB_tls_server || verb == FK_VERB_tls_client; }
 
-static bool needs_tls(enum fk_verb verb) { return verb >= FK_VERB_tls_handshake; }
+static bool needs_tls(enum fk_verb verb) { return verb >= FK_VERB_tls_early_data; }
 
 /* Whether it acts on what goes over TLS, where that has begun. */
 static bool moves_bytes(enum fk_verb verb) {

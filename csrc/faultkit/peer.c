@@ -113,6 +113,7 @@ static void discard(struct fk_peer *peer) {
     close(peer->wake);
   }
   fk_script_clear(&peer->script);
+  SSL_SESSION_free(peer->tls_session);
   free(peer->connections);
   free(peer->records);
   free(peer->buffer);
@@ -254,6 +255,7 @@ static void abandon_tls(struct fk_peer *peer) {
   for (size_t i = 0; i < peer->script.count; i++) {
     peer->script.steps[i].tls_context = NULL;
   }
+  peer->tls_session = NULL;
 }
 
 void fk_peer_destroy(struct fk_peer *peer) {

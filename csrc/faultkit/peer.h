@@ -4,6 +4,7 @@
 
 #include "endpoint.h"
 #include "script.h"
+#include "tls.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -48,6 +49,7 @@ struct fk_peer {
   struct fk_endpoint *connection; /* the one that is acted on */
   struct fk_address source;       /* where the last datagram came from; size 0: from nobody that can be answered */
   int passed[2];                  /* the pipe whose end is passed on to see what becomes of it; -1: none */
+  SSL_SESSION *tls_session;       /* the last that can be resumed; NULL: none */
   uint8_t *buffer;                /* FK_BUFFER bytes */
   size_t current;
   /* Shared. */

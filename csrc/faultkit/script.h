@@ -45,6 +45,7 @@
 #define FK_TLS_VERBS(X)                                                                                                \
   X(tls_server, EACH)                                                                                                  \
   X(tls_client, EACH)                                                                                                  \
+  X(tls_early_data, EACH)                                                                                              \
   X(tls_handshake, EACH)                                                                                               \
   X(tls_segments, EACH)                                                                                                \
   X(tls_cork, EACH)                                                                                                    \
@@ -145,6 +146,7 @@ struct fk_step {
   uint8_t level;                      /* of an alert */
   uint8_t mask;
   bool request;
+  bool resume;
 };
 
 struct fk_script {

@@ -66,6 +66,17 @@ static void note_message(int writing, int version, int type, const void *data, s
   }
 }
 
+/* Take over the session that a client could resume; what was kept before is freed. */
+static int keep_session(SSL *ssl, SSL_SESSION *session) {
+  struct fk_tls *tls = SSL_get_app_data(ssl);
+  if (tls->kept == NULL) {
+    return 0; /* not taken over */
+  }
+  SSL_SESSION_free(*tls->kept);
+  *tls->kept = session;
+  return 1;
+}
+
 struct fk_tls *fk_tls_begin(const struct fk_tls_context *context, size_t fragment) {
   struct fk_tls *tls = calloc(1, sizeof *tls);
   if (tls == NULL) {
@@ -85,14 +96,22 @@ struct fk_tls *fk_tls_begin(const struct fk_tls_context *context, size_t fragmen
   SSL_set_bio(tls->ssl, tls->incoming, tls->outgoing);
   SSL_set_app_data(tls->ssl, tls);
   SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(tls->ssl), note_secret);
+  SSL_CTX_sess_set_new_cb(SSL_get_SSL_CTX(tls->ssl), keep_session);
   SSL_set_info_callback(tls->ssl, note_alert);
   SSL_set_msg_callback(tls->ssl, note_message);
   SSL_set_msg_callback_arg(tls->ssl, tls);
   return tls;
 }
 
+bool fk_tls_resume(struct fk_tls *tls, SSL_SESSION *session) {
+  return SSL_set_session(tls->ssl, session) > 0 || fail(tls, "that session cannot be resumed");
+}
+
 void fk_tls_end(struct fk_tls *tls) {
   if (tls != NULL) {
+    if (tls->ssl != NULL) { /* else what ends without close_notify could not be resumed */
+      SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    }
     SSL_free(tls->ssl);
     fk_tls_records_clear(&tls->waiting);
     free(tls);
@@ -260,6 +279,17 @@ static enum fk_tls_outcome conclude(struct fk_tls *tls, int result) {
 enum fk_tls_outcome fk_tls_handshake(struct fk_tls *tls) {
   ERR_clear_error();
   return conclude(tls, SSL_do_handshake(tls->ssl));
+}
+
+bool fk_tls_early_data(struct fk_tls *tls, const uint8_t *data, size_t size) {
+  SSL_SESSION *session = SSL_get_session(tls->ssl);
+  size_t written;
+  if (session == NULL || SSL_SESSION_get_protocol_version(session) != TLS1_3_VERSION || !SSL_in_before(tls->ssl)) {
+    return fail(tls, "early data begin a handshake that resumes a session of TLS 1.3");
+  }
+  ERR_clear_error();
+  return SSL_SESSION_set_max_early_data(session, UINT32_MAX) > 0 &&
+         conclude(tls, SSL_write_early_data(tls->ssl, data, size, &written)) == FK_TLS_DONE;
 }
 
 enum fk_tls_outcome fk_tls_read(struct fk_tls *tls, uint8_t *buffer, size_t size, size_t *got) {

@@ -26,6 +26,7 @@ struct fk_tls {
   BIO *outgoing;
   bool server;
   bool corked;                    /* for whoever sends: what is waiting is to wait longer */
+  SSL_SESSION **kept;             /* where a client keeps the last session that it can resume; NULL: nowhere */
   const struct fk_step *segments; /* the same: its chunks are how it is to be sent; NULL: all at once */
   size_t fragment;                /* most bytes of a handshake in one record */
   struct fk_tls_records waiting;  /* what is to go out */
@@ -46,6 +47,9 @@ struct fk_tls {
  * failure. */
 struct fk_tls *fk_tls_begin(const struct fk_tls_context *context, size_t fragment);
 
+/* Let the handshake that is to come resume a session (client). The session stays the caller's. */
+bool fk_tls_resume(struct fk_tls *tls, SSL_SESSION *session);
+
 /* Forget a session, which may be NULL. Nothing goes out. */
 void fk_tls_end(struct fk_tls *tls);
 
@@ -57,6 +61,10 @@ enum fk_tls_outcome fk_tls_handshake(struct fk_tls *tls);
 
 /* Read what the other side sent, at least 1 byte if FK_TLS_DONE. Goes on with a handshake where there is one. */
 enum fk_tls_outcome fk_tls_read(struct fk_tls *tls, uint8_t *buffer, size_t size, size_t *got);
+
+/* Begin the handshake with data in its first flight, whether or not the session that is resumed allows that (client,
+ * TLS 1.3). */
+bool fk_tls_early_data(struct fk_tls *tls, const uint8_t *data, size_t size);
 
 /* Let a record go out with this in it, of any size that a record can have, protected as things stand. */
 bool fk_tls_emit(struct fk_tls *tls, uint8_t type, const uint8_t *data, size_t size);

@@ -104,11 +104,22 @@ enum fk_state fk_tls_send_all(struct fk_peer *peer, const struct fk_step *step, 
 }
 
 static enum fk_state begin(struct fk_peer *peer, const struct fk_step *step) {
-  if (peer->connection->kind != FK_STREAM) {
+  struct fk_endpoint *connection = peer->connection;
+  if (connection->kind != FK_STREAM) {
     return fk_peer_fail(peer, "TLS needs a stream socket");
   }
-  peer->connection->tls = fk_tls_begin(step->tls_context, (size_t)step->fragment);
-  return peer->connection->tls == NULL ? fk_peer_fail(peer, "OpenSSL makes no session") : FK_DONE;
+  connection->tls = fk_tls_begin(step->tls_context, (size_t)step->fragment);
+  if (connection->tls == NULL) {
+    return fk_peer_fail(peer, "OpenSSL makes no session");
+  }
+  connection->tls->kept = &peer->tls_session;
+  if (!step->resume) {
+    return FK_DONE;
+  }
+  if (peer->tls_session == NULL) {
+    return fk_peer_fail(peer, "there is no session to resume");
+  }
+  return fk_tls_resume(connection->tls, peer->tls_session) ? FK_DONE : fail_tls(peer);
 }
 
 enum fk_state fk_do_tls_server(struct fk_peer *peer, const struct fk_step *step) { return begin(peer, step); }
@@ -140,6 +151,10 @@ enum fk_state fk_do_tls_handshake(struct fk_peer *peer, const struct fk_step *st
     }
   }
   return state;
+}
+
+enum fk_state fk_do_tls_early_data(struct fk_peer *peer, const struct fk_step *step) {
+  return finish(peer, step, fk_tls_early_data(peer->connection->tls, step->data.data, step->data.size));
 }
 
 enum fk_state fk_do_tls_segments(struct fk_peer *peer, const struct fk_step *step) {

@@ -199,6 +199,9 @@ static const char *configure(struct fk_tls_context *context, const struct fk_tls
   }
   set_verification(context, settings);
   SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION);
+  if (!settings->server) { /* sessions are kept by whoever asks for them */
+    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  }
   SSL_CTX_set_session_id_context(ssl, session_context, sizeof session_context - 1);
   if (settings->server && context->protocols.size > 0) {
     SSL_CTX_set_alpn_select_cb(ssl, select_protocol, context);

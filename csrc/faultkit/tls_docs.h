@@ -14,10 +14,15 @@ PyDoc_STRVAR(tls_server_doc,
              "The cipher is AES-128-GCM; the peer can make records that OpenSSL would not (RFC 8446, RFC 5246).");
 PyDoc_STRVAR(tls_client_doc,
              "tls_client($module, /, *, certificate=b'', key=b'', authority=b'', server_name='', alpn=(), version='',\n"
-             "           fragment=0)\n--\n\n"
+             "           fragment=0, resume=False)\n--\n\n"
              "Step: begin TLS on the connection, as its client; otherwise like tls_server().\n\n"
              "authority: certificates in PEM, of which one must have signed that of the server; without any the peer\n"
-             "believes everybody. server_name: sent (SNI) and, if there are authorities, wanted in the certificate.");
+             "believes everybody. server_name: sent (SNI) and, if there are authorities, wanted in the certificate.\n"
+             "resume: the last session that a connection of this peer has got a ticket for.");
+PyDoc_STRVAR(tls_early_data_doc,
+             "tls_early_data($module, /, data)\n--\n\n"
+             "Step: send the first flight of a handshake with data in it (0-RTT), although the server may never have\n"
+             "allowed that; only where a session of TLS 1.3 is resumed. tls_handshake() goes on.");
 PyDoc_STRVAR(tls_handshake_doc,
              "tls_handshake($module, /, *, flights=0, limit=0)\n--\n\n"
              "Step: shake hands to the end, or until the peer has sent so many flights, or so many bytes of them. A\n"

@@ -15,7 +15,13 @@ static const struct field tls_server_fields[] = {
     FIELD("tickets", TICKETS, tls.tickets, OPTIONAL, BY_NAME),
     END_OF_FIELDS,
 };
-static const struct field tls_client_fields[] = {IDENTITY(OPTIONAL, BY_NAME), NEGOTIATION, END_OF_FIELDS};
+static const struct field tls_client_fields[] = {
+    IDENTITY(OPTIONAL, BY_NAME),
+    NEGOTIATION,
+    FIELD("resume", FLAG, resume, OPTIONAL, BY_NAME),
+    END_OF_FIELDS,
+};
+static const struct field tls_early_data_fields[] = {FIELD("data", BYTES, data, REQUIRED, BY_PLACE), END_OF_FIELDS};
 static const struct field tls_handshake_fields[] = {
     FIELD("flights", SIZE, flights, OPTIONAL, BY_NAME),
     FIELD("limit", SIZE, size, OPTIONAL, BY_NAME),

@@ -316,6 +316,35 @@ static void test_settings_that_make_no_sense_are_refused(void) {
   free_identity(&other);
 }
 
+static void test_sessions_are_resumed(void) {
+  for (enum version version = ONE_TWO; version <= ONE_THREE; version++) {
+    struct pair pair = begin_pair(version, 0);
+    SSL_SESSION *kept = NULL;
+    pair.client->kept = &kept;
+    shake_hands(&pair);
+    send_text(pair.server, pair.client, "with tickets");
+    expect_text(pair.client, "with tickets");
+    CHECK(kept != NULL);
+    CHECK(!fk_tls_early_data(pair.client, (const uint8_t *)"too late", 8));
+    fk_tls_end(pair.server);
+    fk_tls_end(pair.client);
+
+    pair.server = fk_tls_begin(pair.contexts[0], 0);
+    pair.client = fk_tls_begin(pair.contexts[1], 0);
+    CHECK(pair.server != NULL && pair.client != NULL && fk_tls_resume(pair.client, kept));
+    if (version == ONE_THREE) { /* refused, as the server never allowed it, and passed over */
+      CHECK(fk_tls_early_data(pair.client, (const uint8_t *)"early", 5));
+      CHECK(pair.client->waiting.count == 3);
+    }
+    shake_hands(&pair);
+    CHECK(SSL_session_reused(pair.server->ssl) && SSL_session_reused(pair.client->ssl));
+    send_text(pair.client, pair.server, "in time");
+    expect_text(pair.server, "in time");
+    SSL_SESSION_free(kept);
+    end_pair(&pair);
+  }
+}
+
 /* Whatever comes, a session says that it failed or wants more, and frees what it has. */
 static void test_any_bytes_may_come(void) {
   uint32_t random = 7;
@@ -349,6 +378,7 @@ int main(int argc, char **argv) {
       {"wrong_records", test_what_is_wrong_with_a_record_is_found},
       {"arranged", test_waiting_records_are_arranged},
       {"settings", test_settings_that_make_no_sense_are_refused},
+      {"resumption", test_sessions_are_resumed},
       {"any_bytes", test_any_bytes_may_come},
   };
 

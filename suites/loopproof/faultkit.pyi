@@ -188,8 +188,12 @@ def tls_client(
     alpn: Sequence[str] = (),
     version: Literal["", "1.2", "1.3"] = "",
     fragment: int = 0,
+    resume: bool = False,
 ) -> dict[str, Any]:
     """Step: begin TLS as the client; without an authority it believes everybody."""
+
+def tls_early_data(data: Buffer) -> dict[str, Any]:
+    """Step: send the first flight of a handshake with data in it, allowed or not."""
 
 def tls_handshake(*, flights: int = 0, limit: int = 0) -> dict[str, Any]:
     """Step: shake hands to the end, or until so many flights or bytes have been sent."""

@@ -19,8 +19,10 @@ from loopproof.faultkit import (
     reset,
     send,
     shutdown,
+    tls_client,
     tls_close_notify,
     tls_cork,
+    tls_early_data,
     tls_expect_alert,
     tls_expect_message,
     tls_forget,
@@ -31,7 +33,7 @@ from loopproof.faultkit import (
     tls_uncork,
 )
 
-HANDSHAKE = 22
+CHANGE_CIPHER_SPEC, HANDSHAKE, DATA = 20, 22, 23
 CLIENT_HELLO, FINISHED, KEY_UPDATE = 1, 20, 24
 
 
@@ -178,7 +180,7 @@ def test_a_client_with_no_protocol_of_ours_is_refused(version: str) -> None:
     context = tls_ours.client_context()
     context.set_alpn_protocols(["h3"])
     with (
-        pytest.raises(AssertionError, match=r"step 3 of 3, tls_handshake\(\): TLS: no application protocol"),
+        pytest.raises(AssertionError, match=r"step 3 of 4, tls_handshake\(\): TLS: no application protocol"),
         facing("server", [tls_handshake()], context, version=version, alpn=("h2",)) as ours,
     ):
         assert "no application protocol" in ours.shake_hands().lower().replace("_", " ")
@@ -189,7 +191,7 @@ def test_a_server_insists_on_its_name(version: str) -> None:
     with facing("server", [tls_handshake()], version=version, server_name="localhost") as ours:
         assert ours.shake_hands() == ""
     with (
-        pytest.raises(AssertionError, match=r"step 3 of 3, tls_handshake\(\): TLS: "),
+        pytest.raises(AssertionError, match=r"step 3 of 4, tls_handshake\(\): TLS: "),
         facing("server", [tls_handshake()], version=version, server_name="elsewhere") as ours,
     ):
         assert "UNRECOGNIZED_NAME" in ours.shake_hands()
@@ -201,7 +203,7 @@ def test_a_client_sends_a_name_and_wants_it_certified(version: str) -> None:
     context = tls_ours.server_context()
     context.sni_callback = lambda _tls, name, _context: seen.append(name)
     with (
-        pytest.raises(AssertionError, match=r"step 3 of 3, tls_handshake\(\): TLS: certificate verify failed"),
+        pytest.raises(AssertionError, match=r"step 3 of 4, tls_handshake\(\): TLS: certificate verify failed"),
         facing("client", [tls_handshake()], context, version=version, server_name="elsewhere") as ours,
     ):
         failed = ours.shake_hands() or ours.read_to_end()[1]  # TLS 1.3: the server is done before the client is
@@ -215,7 +217,7 @@ def test_who_has_no_right_certificate_is_refused(role: str, version: str) -> Non
     other = tls_ours.OTHER_AUTHORITY.cert_pem.bytes()
     settings = {"request_certificate": True} if role == "server" else {}
     with (
-        pytest.raises(AssertionError, match=r"step 3 of 3, tls_handshake\(\): TLS: .*certificate"),
+        pytest.raises(AssertionError, match=r"step 3 of 4, tls_handshake\(\): TLS: .*certificate"),
         facing(role, [tls_handshake()], version=version, authority=other, **settings) as ours,
     ):
         assert re.search("ALERT", ours.shake_hands() or ours.read_to_end()[1])
@@ -248,3 +250,37 @@ def test_tickets_are_given_or_not(version: str, tickets: int) -> None:
         session = ours.tls.session
     assert session is not None
     assert session.has_ticket is (tickets > 0)
+
+
+@both_versions
+@pytest.mark.parametrize("early", [True, False])
+def test_a_session_is_resumed_with_and_without_early_data(version: str, early: bool) -> None:
+    context = tls_ours.server_context()
+    begin = [tls_early_data(b"early")] if early and version == "1.3" else []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        script = [connect(address), tls_client(version=version), tls_handshake(), expect(b"go"), close()]
+        script += [connect(address), tls_client(version=version, resume=True), *begin, tls_handshake(), send(b"x")]
+        with faultkit.Peer([*script, tls_close_notify()]) as peer:
+            with Ours(listener.accept()[0], context, server=True) as ours:
+                assert ours.shake_hands() == ""
+                assert not ours.tls.session_reused
+                ours.write(b"go")
+                assert ours.read_to_end() == (b"", "truncated")
+            with Ours(listener.accept()[0], context, server=True) as ours:
+                assert ours.shake_hands() == ""
+                assert ours.tls.session_reused
+                assert ours.read_to_end() == (b"x", "close_notify")  # Python's ssl refuses early data
+                sent = tls_ours.records(b"".join(ours.segments))
+                peer.join()
+    before_hello = [record[0] for record in sent[: 3 if begin else 1]]
+    assert before_hello == ([HANDSHAKE, CHANGE_CIPHER_SPEC, DATA] if begin else [HANDSHAKE])
+
+
+def test_there_has_to_be_a_session_to_resume() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        with pytest.raises(AssertionError, match=r"step 1 of 1, .*: there is no session to resume"):
+            faultkit.Peer([tls_client(resume=True)], theirs).verify()
+        with pytest.raises(AssertionError, match=r"step 2 of 2, .*: TLS: early data begin a handshake"):
+            faultkit.Peer([tls_client(), tls_early_data(b"x")], theirs).verify()

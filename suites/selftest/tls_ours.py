@@ -158,18 +158,23 @@ def records(data: bytes) -> list[bytes]:
 
 @contextmanager
 def facing(role: str, script: Steps, context: ssl.SSLContext | None = None, **settings: Any) -> Iterator[Ours]:
-    """Give our side of a connection to a peer of that role, whose script is verified at the end."""
+    """Give our side of a connection to a peer of that role, whose script is verified at the end.
+
+    The peer stays until we are done: what it has not received would make a reset of its end.
+    """
+    end = faultkit.hold()
     with contextlib.ExitStack() as stack:
         if role == "server":
-            script = [faultkit.accept(), faultkit.tls_server(CERTIFICATE, KEY, **settings), *script]
+            script = [faultkit.accept(), faultkit.tls_server(CERTIFICATE, KEY, **settings), *script, end]
             peer = stack.enter_context(faultkit.Peer(script, listen="tcp", deadline=30))
             connection = socket.create_connection(peer.address)
         else:
             settings = {"authority": TRUST, "server_name": "localhost"} | settings
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-            script = [faultkit.connect(listener.getsockname()), faultkit.tls_client(**settings), *script]
+            script = [faultkit.connect(listener.getsockname()), faultkit.tls_client(**settings), *script, end]
             peer = stack.enter_context(faultkit.Peer(script, deadline=30))
             connection = listener.accept()[0]
         ours = stack.enter_context(Ours(connection, context, server=role == "client"))
         yield ours
+        peer.release()
         peer.join()
