@@ -98,23 +98,6 @@ static const struct field *const fields_of[] = {
 #undef FIELDS
 };
 
-/* Put "PREFIX: " before the message of the exception that is set, if it is one of ours to explain. */
-static void prefix_error(PyObject *prefix) {
-  if (prefix == NULL || !(PyErr_ExceptionMatches(PyExc_ValueError) || PyErr_ExceptionMatches(PyExc_TypeError))) {
-    Py_XDECREF(prefix);
-    return;
-  }
-  PyObject *type;
-  PyObject *value;
-  PyObject *trace;
-  PyErr_Fetch(&type, &value, &trace);
-  PyErr_Format(type, "%U: %S", prefix, value);
-  Py_XDECREF(type);
-  Py_XDECREF(value);
-  Py_XDECREF(trace);
-  Py_DECREF(prefix);
-}
-
 static const struct field *field_named(enum fk_verb verb, PyObject *name) {
   for (const struct field *field = fields_of[verb]; field->name != NULL; field++) {
     if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, field->name) == 0) {
@@ -143,7 +126,7 @@ static int parse_fields(enum fk_verb verb, PyObject *given, struct fk_step *step
     int outcome = fk_parse_value(value, field->kind, (char *)step + field->at);
     Py_DECREF(value);
     if (outcome < 0) {
-      prefix_error(PyUnicode_FromString(field->name));
+      fk_prefix_error(PyUnicode_FromString(field->name));
       goto failed;
     }
   }
@@ -188,7 +171,7 @@ static int parse_step(PyObject *copy, struct fk_step *step) {
     return -1;
   }
   if (parse_fields(verb, copy, step) < 0) {
-    prefix_error(PyUnicode_FromString(fk_verb_name(verb)));
+    fk_prefix_error(PyUnicode_FromString(fk_verb_name(verb)));
     return -1;
   }
   return 0;
@@ -224,7 +207,7 @@ PyObject *fk_parse_script(PyObject *steps, struct fk_script *script) {
     }
     if (copy == NULL || parse_step(copy, &script->steps[i]) < 0) {
       Py_XDECREF(copy);
-      prefix_error(PyUnicode_FromFormat("step %zd", i + 1));
+      fk_prefix_error(PyUnicode_FromFormat("step %zd", i + 1));
       goto failed;
     }
     script->count++;
@@ -289,7 +272,7 @@ static PyObject *make_step(enum fk_verb verb, PyObject *args, PyObject *kwargs) 
     }
     if (field->name == NULL || field->giving != BY_PLACE) {
       PyErr_SetString(PyExc_TypeError, "too many positional arguments");
-      prefix_error(Py_NewRef(name));
+      fk_prefix_error(Py_NewRef(name));
       goto failed;
     }
     if (PyDict_SetItemString(step, field->name, PyTuple_GET_ITEM(args, i)) < 0) {
@@ -311,7 +294,7 @@ static PyObject *make_step(enum fk_verb verb, PyObject *args, PyObject *kwargs) 
     }
   }
   if (parse_fields(verb, step, &translated) < 0) {
-    prefix_error(Py_NewRef(name));
+    fk_prefix_error(Py_NewRef(name));
     goto failed;
   }
   fk_step_clear(&translated);
