@@ -8,12 +8,19 @@
 /* Largest offset + size of a pattern. */
 #define FK_PATTERN_LIMIT ((uint64_t)1 << 62)
 
+/* Words in a block. */
+#define FK_PATTERN_BLOCK 512
+
 /* Word `index` of the stream of `seed`; the stream is its words in little-endian order:
  *
- *     state = (seed + 1) * 0x9fb21c651e98df25 + index * 0xd1342543de82ef95       (modulo 2**64)
- *     product = state * (state ^ 0xa0761d6478bd642f)                             (128 bits)
- *     word = (product >> 64) ^ product                                           (lowest 64 bits)
- */
+ *     word = scramble(index modulo 512) ^ scramble(index / 512 + 2**63)
+ *     scramble(n):
+ *       state = (seed + 1) * 0x9fb21c651e98df25 + n * 0xd1342543de82ef95         (modulo 2**64)
+ *       product = state * (state ^ 0xa0761d6478bd642f)                           (128 bits)
+ *       (product >> 64) ^ product                                                (lowest 64 bits)
+ *
+ * So two blocks of 512 words (4 KiB) differ in all words by the same bits: each is made and checked from the one before
+ * it as fast as memory is read. */
 uint64_t fk_pattern_word(uint64_t seed, uint64_t index);
 
 /* Write bytes [offset, offset + size) of the stream of `seed` to `target`. */

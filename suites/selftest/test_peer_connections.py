@@ -9,8 +9,8 @@ import pytest
 from loopproof import faultkit
 
 
-@pytest.mark.parametrize("listen", ["tcp", "unix"])
-def test_a_thousand_connections_to_one_server_in_turn(listen: str) -> None:
+@pytest.mark.parametrize(("listen", "backlog"), [("tcp", 1000), ("unix", 16)])  # TCP may reset what finds no room
+def test_a_thousand_connections_to_one_server_in_turn(listen: str, backlog: int) -> None:
     count = 1000
     server = faultkit.Peer(
         [
@@ -20,7 +20,7 @@ def test_a_thousand_connections_to_one_server_in_turn(listen: str) -> None:
             faultkit.expect_eof(),
         ],
         listen=listen,
-        backlog=16,
+        backlog=backlog,
         deadline=60,
     )
     script = [

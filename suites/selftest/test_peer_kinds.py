@@ -202,7 +202,7 @@ def test_each_datagram_is_a_piece_even_an_empty_one() -> None:
 @pytest.mark.parametrize(
     ("sent", "reason"),
     [
-        ((b"ab", b"cd"), "datagram 1 has 2 bytes where 4 were expected"),
+        ((b"ab",), "datagram 1 has 2 bytes where 4 were expected"),
         ((b"abcd", b"ef"), "datagram 2 has 2 bytes where 4 were expected"),
         ((b"abcd", b"efXh"), r"datagram 2, byte 2: the byte at offset 6 is wrong: expected 67 68, seen 58 68"),
         ((b"abcd", b""), "datagram 2 has 0 bytes where 4 were expected"),
