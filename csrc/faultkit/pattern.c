@@ -180,12 +180,12 @@ size_t fk_pattern_mismatch(const uint8_t *seen, size_t size, uint64_t seed, uint
   return size;
 }
 
-uint64_t fk_pattern_find(const uint8_t *bytes, size_t size, uint64_t seed, uint64_t limit) {
+uint64_t fk_pattern_find(const uint8_t *bytes, size_t size, uint64_t seed, uint64_t start, uint64_t limit) {
   uint8_t window[BLOCK + NEEDLE];
   if (size == 0 || size > NEEDLE) {
     return limit;
   }
-  for (uint64_t start = 0; start < limit; start += BLOCK) {
+  for (; start < limit; start += BLOCK) {
     uint64_t left = limit - start;
     size_t starts = left < BLOCK ? (size_t)left : BLOCK;
     fk_pattern_fill(window, starts + size - 1, seed, start);

@@ -29,8 +29,8 @@ void fk_pattern_fill(uint8_t *target, size_t size, uint64_t seed, uint64_t offse
 /* Index into `seen` of the first byte that is not that of the stream from `offset` on; `size` if all are. */
 size_t fk_pattern_mismatch(const uint8_t *seen, size_t size, uint64_t seed, uint64_t offset);
 
-/* First offset below `limit` at which the stream of `seed` contains the `size` (at most 64) bytes; `limit` if nowhere.
- */
-uint64_t fk_pattern_find(const uint8_t *bytes, size_t size, uint64_t seed, uint64_t limit);
+/* First offset from `start` on and below `limit` at which the stream of `seed` contains the `size` (at most 64) bytes;
+ * `limit` if nowhere. */
+uint64_t fk_pattern_find(const uint8_t *bytes, size_t size, uint64_t seed, uint64_t start, uint64_t limit);
 
 #endif

@@ -256,9 +256,20 @@ static PyObject *peer_completed(PeerObject *self, void *closure) {
   return PyLong_FromSize_t(fk_peer_completed(self->peer));
 }
 
+/* Copies, for the peer describes its steps with its own dicts, which must stay as they are. */
 static PyObject *peer_script(PeerObject *self, void *closure) {
+  Py_ssize_t count = PyTuple_GET_SIZE(self->script);
+  PyObject *copies = PyTuple_New(count);
   (void)closure;
-  return Py_NewRef(self->script);
+  for (Py_ssize_t i = 0; copies != NULL && i < count; i++) {
+    PyObject *copy = PyDict_Copy(PyTuple_GET_ITEM(self->script, i));
+    if (copy == NULL) {
+      Py_CLEAR(copies);
+    } else {
+      PyTuple_SET_ITEM(copies, i, copy);
+    }
+  }
+  return copies;
 }
 
 static PyObject *peer_address(PeerObject *self, void *closure) {

@@ -177,28 +177,45 @@ static int parse_step(PyObject *copy, struct fk_step *step) {
   return 0;
 }
 
+/* Collect what an iterable gives, but no more steps than a script can have: it may be endless. Returns a new list. */
+static PyObject *collect(PyObject *steps) {
+  PyObject *iterator = PyObject_GetIter(steps);
+  PyObject *list = iterator == NULL ? NULL : PyList_New(0);
+  PyObject *step;
+  while (list != NULL && (step = PyIter_Next(iterator)) != NULL) {
+    if (PyList_GET_SIZE(list) == MOST_STEPS) {
+      PyErr_Format(PyExc_ValueError, "a script has at most %d steps", MOST_STEPS);
+      Py_CLEAR(list);
+    } else if (PyList_Append(list, step) < 0) {
+      Py_CLEAR(list);
+    }
+    Py_DECREF(step);
+  }
+  Py_XDECREF(iterator);
+  if (list != NULL && PyErr_Occurred() != NULL) {
+    Py_CLEAR(list);
+  }
+  return list;
+}
+
 PyObject *fk_parse_script(PyObject *steps, struct fk_script *script) {
   *script = (struct fk_script){NULL, 0};
-  PyObject *given = PySequence_Tuple(steps);
+  PyObject *given = collect(steps);
   if (given == NULL) {
     return NULL;
   }
-  Py_ssize_t count = PyTuple_GET_SIZE(given);
-  PyObject *copies = NULL;
-  if (count > MOST_STEPS) {
-    PyErr_Format(PyExc_ValueError, "a script has at most %d steps, not %zd", MOST_STEPS, count);
+  Py_ssize_t count = PyList_GET_SIZE(given);
+  PyObject *copies = PyTuple_New(count);
+  if (copies == NULL) {
     goto failed;
   }
-  copies = PyTuple_New(count);
   script->steps = calloc((size_t)count + 1, sizeof *script->steps);
-  if (copies == NULL || script->steps == NULL) {
-    if (copies != NULL) {
-      PyErr_NoMemory();
-    }
+  if (script->steps == NULL) {
+    PyErr_NoMemory();
     goto failed;
   }
   for (Py_ssize_t i = 0; i < count; i++) {
-    PyObject *step = PyTuple_GET_ITEM(given, i);
+    PyObject *step = PyList_GET_ITEM(given, i);
     PyObject *copy = NULL;
     if (!PyDict_Check(step)) {
       PyErr_Format(PyExc_TypeError, "must be a dict, not %.100s", Py_TYPE(step)->tp_name);

@@ -59,9 +59,11 @@ static void test_bytes_are_found_in_the_stream(void) {
   uint8_t bytes[32];
 
   fk_pattern_fill(bytes, sizeof bytes, 9, 12345);
-  CHECK(fk_pattern_find(bytes, sizeof bytes, 9, 100000) == 12345);
-  CHECK(fk_pattern_find(bytes, sizeof bytes, 9, 12000) == 12000);
-  CHECK(fk_pattern_find(bytes, sizeof bytes, 8, 100000) == 100000);
+  CHECK(fk_pattern_find(bytes, sizeof bytes, 9, 0, 100000) == 12345);
+  CHECK(fk_pattern_find(bytes, sizeof bytes, 9, 0, 12000) == 12000);
+  CHECK(fk_pattern_find(bytes, sizeof bytes, 8, 0, 100000) == 100000);
+  CHECK(fk_pattern_find(bytes, sizeof bytes, 9, 12345, 100000) == 12345);
+  CHECK(fk_pattern_find(bytes, sizeof bytes, 9, 12346, 100000) == 100000);
 }
 
 int main(int argc, char **argv) {

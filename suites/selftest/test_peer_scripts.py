@@ -1,5 +1,6 @@
 """Scripts of peers: steps as data, what is refused and how, what the log and a failure tell."""
 
+import itertools
 import socket
 
 import pytest
@@ -11,6 +12,8 @@ def test_a_step_is_a_dict() -> None:
     assert faultkit.send(b"x", chunks=(1, 2)) == {"do": "send", "data": b"x", "chunks": (1, 2)}
     assert faultkit.use(3, 4) == {"do": "use", "first": 3, "count": 4}
     peer = faultkit.Peer([{"do": "send", "data": bytearray(b"x")}], pair="unix")
+    assert peer.script == ({"do": "send", "data": b"x"},)
+    peer.script[0].clear()
     assert peer.script == ({"do": "send", "data": b"x"},)
     peer.verify()
 
@@ -70,7 +73,8 @@ def test_a_script_is_a_copy() -> None:
         ([{"do": "connect", "address": ("::1",)}], TypeError, r"must be \(IP address, port\)"),
         ([{"do": "connect", "address": "x", "type": "raw"}], ValueError, "must be 'stream', 'datagram' or"),
         ([{"do": "buffers", "send": 2**31}], ValueError, "send: must be from 0 to 2147483647"),
-        ([{"do": "hold"}] * 100_001, ValueError, "at most 100000 steps, not 100001"),
+        ([{"do": "hold"}] * 100_001, ValueError, "at most 100000 steps"),
+        (itertools.repeat({"do": "hold"}), ValueError, "at most 100000 steps"),
     ],
 )
 def test_a_script_that_makes_no_sense_is_refused(script: object, error: type[Exception], reason: str) -> None:
@@ -169,3 +173,11 @@ def test_a_block_that_raises_stops_the_peer_and_raises_its_own() -> None:
     with pytest.raises(KeyError), faultkit.Peer([faultkit.hold()], deadline=3600) as peer:
         raise KeyError
     assert peer.ended
+
+
+def test_a_wrong_byte_far_into_a_pattern_is_found_at_once() -> None:
+    peer = faultkit.Peer([faultkit.expect_pattern(3, 100, offset=2**61)], pair="unix", deadline=3600)
+    with socket.socket(fileno=peer.take()) as ours:
+        ours.sendall(faultkit.pattern(3, 100, offset=2**61 + 100))
+        with pytest.raises(AssertionError, match=f"offset {2**61} of the pattern is wrong: .*100 bytes too early"):
+            peer.verify()
