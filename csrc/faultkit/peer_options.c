@@ -67,10 +67,6 @@ static int check_options(const struct fk_options *options) {
   const char *problem = NULL;
   if (origins > 1) {
     problem = "a peer has only one of connection, listen, bind and pair";
-  } else if (options->backlog < 0) {
-    problem = "backlog must not be negative";
-  } else if (options->buffers.receive < 0 || options->buffers.send < 0) {
-    problem = "the size of a buffer must not be negative";
   } else if (has_buffers && options->listen == NULL && options->bind == NULL && options->pair == NULL) {
     problem = "receive_buffer and send_buffer are for sockets that the peer makes";
   } else if (options->pair != NULL && has_buffers && strncmp(options->pair, "p", 1) == 0) {
@@ -117,8 +113,10 @@ PyObject *fk_address_of(const struct fk_endpoint *endpoint) {
   }
   if (own.ss_family == AF_UNIX) {
     const struct sockaddr_un *name = (const struct sockaddr_un *)&own;
+    size_t length = size - offsetof(struct sockaddr_un, sun_path);
+    bool is_abstract = length > 0 && name->sun_path[0] == '\0';
     return PyUnicode_DecodeFSDefaultAndSize(name->sun_path,
-                                            (Py_ssize_t)(size - offsetof(struct sockaddr_un, sun_path)));
+                                            (Py_ssize_t)(is_abstract ? length : strnlen(name->sun_path, length)));
   }
   if (own.ss_family == AF_INET) {
     const struct sockaddr_in *name = (const struct sockaddr_in *)&own;

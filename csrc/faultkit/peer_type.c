@@ -1,6 +1,8 @@
 /* The type Peer: a peer for Python. */
 #include "peer_type.h"
 
+#include "values.h"
+
 #include <unistd.h>
 
 #define LONGEST 86400.0
@@ -9,8 +11,8 @@
 
 static struct fk_module *module_of(PyTypeObject *type) { return PyType_GetModuleState(type); }
 
-/* A deadline in seconds as a point of CLOCK_MONOTONIC; None is `otherwise`. Returns -1 with an exception set. */
-static int64_t limit_of(PyObject *seconds, int64_t otherwise) {
+/* A time in seconds as nanoseconds; None is `otherwise`. Returns -1 with an exception set. */
+static int64_t nanoseconds_of(PyObject *seconds, int64_t otherwise) {
   if (seconds == NULL || seconds == Py_None) {
     return otherwise;
   }
@@ -22,7 +24,22 @@ static int64_t limit_of(PyObject *seconds, int64_t otherwise) {
     PyErr_Format(PyExc_ValueError, "a time must be from 0 to %d seconds, not %R", (int)LONGEST, seconds);
     return -1;
   }
-  return fk_now() + (int64_t)(value * (double)FK_SECOND);
+  return (int64_t)(value * (double)FK_SECOND);
+}
+
+/* A timeout in seconds as a point of CLOCK_MONOTONIC; None is never. Returns -1 with an exception set. */
+static int64_t limit_of(PyObject *timeout) {
+  int64_t wait = nanoseconds_of(timeout, INT64_MAX);
+  return wait < 0 || wait == INT64_MAX ? wait : fk_now() + wait;
+}
+
+/* The value of an argument that is a size, if it was given. Returns 0, or -1 with an exception set. */
+static int size_of(PyObject *value, const char *name, int *size) {
+  if (value == NULL || fk_parse_value(value, FK_BUFFER_SIZE, size) == 0) {
+    return 0;
+  }
+  fk_prefix_error(PyUnicode_FromString(name));
+  return -1;
 }
 
 static PyObject *peer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
@@ -30,19 +47,24 @@ static PyObject *peer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
                           "backlog", "receive_buffer", "send_buffer", "deadline", NULL};
   struct fk_options options = {.connection = Py_None, .backlog = BACKLOG};
   PyObject *steps;
+  PyObject *backlog = NULL;
+  PyObject *receive_buffer = NULL;
+  PyObject *send_buffer = NULL;
   PyObject *deadline_value = NULL;
   struct fk_script script = {NULL, 0};
   struct fk_endpoint listener = {.descriptor = -1};
   struct fk_endpoint connection = {.descriptor = -1};
   const char *reason;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O$zzziiiO:Peer", names, &steps, &options.connection,
-                                   &options.listen, &options.bind, &options.pair, &options.backlog,
-                                   &options.buffers.receive, &options.buffers.send, &deadline_value)) {
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O$zzzOOOO:Peer", names, &steps, &options.connection,
+                                   &options.listen, &options.bind, &options.pair, &backlog, &receive_buffer,
+                                   &send_buffer, &deadline_value) ||
+      size_of(backlog, "backlog", &options.backlog) < 0 ||
+      size_of(receive_buffer, "receive_buffer", &options.buffers.receive) < 0 ||
+      size_of(send_buffer, "send_buffer", &options.buffers.send) < 0) {
     return NULL;
   }
-  int64_t begun = fk_now();
-  int64_t deadline = limit_of(deadline_value, begun + 10 * FK_SECOND);
-  if (deadline < 0) {
+  int64_t lifetime = nanoseconds_of(deadline_value, 10 * FK_SECOND);
+  if (lifetime < 0) {
     return NULL;
   }
   PeerObject *self = (PeerObject *)type->tp_alloc(type, 0);
@@ -50,7 +72,7 @@ static PyObject *peer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     return NULL;
   }
   self->other = -1;
-  self->deadline = (double)(deadline - begun) / (double)FK_SECOND;
+  self->deadline = (double)lifetime / (double)FK_SECOND;
   self->script = fk_parse_script(steps, &script);
   if (self->script == NULL || fk_open_endpoints(&options, &listener, &connection, &self->other) < 0) {
     goto failed;
@@ -70,7 +92,7 @@ static PyObject *peer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
   if (self->address == NULL) {
     goto failed;
   }
-  self->peer = fk_peer_start(&script, listener, connection, deadline);
+  self->peer = fk_peer_start(&script, listener, connection, fk_now() + lifetime);
   if (self->peer == NULL) {
     PyErr_SetFromErrno(PyExc_OSError);
     Py_DECREF(self);
@@ -144,7 +166,7 @@ static PyObject *peer_join(PeerObject *self, PyObject *args, PyObject *kwargs) {
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:join", names, &timeout) || check_process(self) < 0) {
     return NULL;
   }
-  int64_t limit = limit_of(timeout, INT64_MAX);
+  int64_t limit = limit_of(timeout);
   int reached = limit < 0 ? -1 : wait_until(self, SIZE_MAX, limit);
   if (reached < 0) {
     return NULL;
@@ -166,7 +188,7 @@ static PyObject *peer_wait(PeerObject *self, PyObject *args, PyObject *kwargs) {
     PyErr_Format(PyExc_ValueError, "steps must be from 0 to %zu, not %zd", self->peer->script.count, steps);
     return NULL;
   }
-  int64_t limit = limit_of(timeout, INT64_MAX);
+  int64_t limit = limit_of(timeout);
   if (limit < 0 || wait_until(self, (size_t)steps, limit) < 0) {
     return NULL;
   }
@@ -234,9 +256,20 @@ static PyObject *peer_completed(PeerObject *self, void *closure) {
   return PyLong_FromSize_t(fk_peer_completed(self->peer));
 }
 
+/* Copies, for the peer describes its steps with its own dicts, which must stay as they are. */
 static PyObject *peer_script(PeerObject *self, void *closure) {
+  Py_ssize_t count = PyTuple_GET_SIZE(self->script);
+  PyObject *copies = PyTuple_New(count);
   (void)closure;
-  return Py_NewRef(self->script);
+  for (Py_ssize_t i = 0; copies != NULL && i < count; i++) {
+    PyObject *copy = PyDict_Copy(PyTuple_GET_ITEM(self->script, i));
+    if (copy == NULL) {
+      Py_CLEAR(copies);
+    } else {
+      PyTuple_SET_ITEM(copies, i, copy);
+    }
+  }
+  return copies;
 }
 
 static PyObject *peer_address(PeerObject *self, void *closure) {

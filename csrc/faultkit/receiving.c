@@ -11,7 +11,7 @@
 
 #define SHOWN ((size_t)8)
 #define HEX (3 * SHOWN + 1)
-#define SHIFT_SEARCH (UINT64_C(1) << 26)
+#define SHIFT_SEARCH (UINT64_C(1) << 25) /* bytes, in both directions */
 
 static ssize_t receive_part(struct fk_peer *peer, size_t size) {
   const struct fk_endpoint *from = peer->connection;
@@ -119,8 +119,9 @@ static enum fk_state fail_pattern(struct fk_peer *peer, const struct fk_step *st
   show(expected_text, right, shown);
   show(seen_text, seen, shown);
   if (shown == SHOWN) {
-    uint64_t limit = position < SHIFT_SEARCH / 2 ? SHIFT_SEARCH : position + SHIFT_SEARCH / 2;
-    uint64_t found = fk_pattern_find(seen, shown, step->seed, limit);
+    uint64_t start = position < SHIFT_SEARCH ? 0 : position - SHIFT_SEARCH;
+    uint64_t limit = position + SHIFT_SEARCH;
+    uint64_t found = fk_pattern_find(seen, shown, step->seed, start, limit);
     if (found < limit) {
       (void)snprintf(moved, sizeof moved, "; that is the pattern at offset %llu, %llu bytes %s",
                      (unsigned long long)found,

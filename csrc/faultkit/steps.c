@@ -101,23 +101,6 @@ static const struct field *const fields_of[] = {
 #undef FIELDS
 };
 
-/* Put "PREFIX: " before the message of the exception that is set, if it is one of ours to explain. */
-static void prefix_error(PyObject *prefix) {
-  if (prefix == NULL || !(PyErr_ExceptionMatches(PyExc_ValueError) || PyErr_ExceptionMatches(PyExc_TypeError))) {
-    Py_XDECREF(prefix);
-    return;
-  }
-  PyObject *type;
-  PyObject *value;
-  PyObject *trace;
-  PyErr_Fetch(&type, &value, &trace);
-  PyErr_Format(type, "%U: %S", prefix, value);
-  Py_XDECREF(type);
-  Py_XDECREF(value);
-  Py_XDECREF(trace);
-  Py_DECREF(prefix);
-}
-
 static const struct field *field_named(enum fk_verb verb, PyObject *name) {
   for (const struct field *field = fields_of[verb]; field->name != NULL; field++) {
     if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, field->name) == 0) {
@@ -159,7 +142,7 @@ static int parse_fields(enum fk_verb verb, PyObject *given, struct fk_step *step
     int outcome = fk_parse_value(value, field->kind, (char *)step + field->at);
     Py_DECREF(value);
     if (outcome < 0) {
-      prefix_error(PyUnicode_FromString(field->name));
+      fk_prefix_error(PyUnicode_FromString(field->name));
       goto failed;
     }
   }
@@ -207,34 +190,51 @@ static int parse_step(PyObject *copy, struct fk_step *step) {
     return -1;
   }
   if (parse_fields(verb, copy, step) < 0) {
-    prefix_error(PyUnicode_FromString(fk_verb_name(verb)));
+    fk_prefix_error(PyUnicode_FromString(fk_verb_name(verb)));
     return -1;
   }
   return 0;
 }
 
+/* Collect what an iterable gives, but no more steps than a script can have: it may be endless. Returns a new list. */
+static PyObject *collect(PyObject *steps) {
+  PyObject *iterator = PyObject_GetIter(steps);
+  PyObject *list = iterator == NULL ? NULL : PyList_New(0);
+  PyObject *step;
+  while (list != NULL && (step = PyIter_Next(iterator)) != NULL) {
+    if (PyList_GET_SIZE(list) == MOST_STEPS) {
+      PyErr_Format(PyExc_ValueError, "a script has at most %d steps", MOST_STEPS);
+      Py_CLEAR(list);
+    } else if (PyList_Append(list, step) < 0) {
+      Py_CLEAR(list);
+    }
+    Py_DECREF(step);
+  }
+  Py_XDECREF(iterator);
+  if (list != NULL && PyErr_Occurred() != NULL) {
+    Py_CLEAR(list);
+  }
+  return list;
+}
+
 PyObject *fk_parse_script(PyObject *steps, struct fk_script *script) {
   *script = (struct fk_script){NULL, 0};
-  PyObject *given = PySequence_Tuple(steps);
+  PyObject *given = collect(steps);
   if (given == NULL) {
     return NULL;
   }
-  Py_ssize_t count = PyTuple_GET_SIZE(given);
-  PyObject *copies = NULL;
-  if (count > MOST_STEPS) {
-    PyErr_Format(PyExc_ValueError, "a script has at most %d steps, not %zd", MOST_STEPS, count);
+  Py_ssize_t count = PyList_GET_SIZE(given);
+  PyObject *copies = PyTuple_New(count);
+  if (copies == NULL) {
     goto failed;
   }
-  copies = PyTuple_New(count);
   script->steps = calloc((size_t)count + 1, sizeof *script->steps);
-  if (copies == NULL || script->steps == NULL) {
-    if (copies != NULL) {
-      PyErr_NoMemory();
-    }
+  if (script->steps == NULL) {
+    PyErr_NoMemory();
     goto failed;
   }
   for (Py_ssize_t i = 0; i < count; i++) {
-    PyObject *step = PyTuple_GET_ITEM(given, i);
+    PyObject *step = PyList_GET_ITEM(given, i);
     PyObject *copy = NULL;
     if (!PyDict_Check(step)) {
       PyErr_Format(PyExc_TypeError, "must be a dict, not %.100s", Py_TYPE(step)->tp_name);
@@ -243,7 +243,7 @@ PyObject *fk_parse_script(PyObject *steps, struct fk_script *script) {
     }
     if (copy == NULL || parse_step(copy, &script->steps[i]) < 0) {
       Py_XDECREF(copy);
-      prefix_error(PyUnicode_FromFormat("step %zd", i + 1));
+      fk_prefix_error(PyUnicode_FromFormat("step %zd", i + 1));
       goto failed;
     }
     script->count++;
@@ -308,7 +308,7 @@ static PyObject *make_step(enum fk_verb verb, PyObject *args, PyObject *kwargs) 
     }
     if (field->name == NULL || field->giving != BY_PLACE) {
       PyErr_SetString(PyExc_TypeError, "too many positional arguments");
-      prefix_error(Py_NewRef(name));
+      fk_prefix_error(Py_NewRef(name));
       goto failed;
     }
     if (PyDict_SetItemString(step, field->name, PyTuple_GET_ITEM(args, i)) < 0) {
@@ -330,7 +330,7 @@ static PyObject *make_step(enum fk_verb verb, PyObject *args, PyObject *kwargs) 
     }
   }
   if (parse_fields(verb, step, &translated) < 0) {
-    prefix_error(Py_NewRef(name));
+    fk_prefix_error(Py_NewRef(name));
     goto failed;
   }
   fk_step_clear(&translated);

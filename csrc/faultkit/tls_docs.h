@@ -49,7 +49,7 @@ PyDoc_STRVAR(tls_uncork_doc, "tls_uncork($module, /)\n--\n\n"
 PyDoc_STRVAR(tls_raw_doc, "tls_raw($module, /, data)\n--\n\n"
                           "Step: send bytes as they are, in the middle of TLS; tls_cork() keeps them like a record.");
 PyDoc_STRVAR(tls_record_doc,
-             "tls_record($module, /, type, data)\n--\n\n"
+             "tls_record($module, /, content_type, data)\n--\n\n"
              "Step: send a record of a type (20 change_cipher_spec, 21 alert, 22 handshake, 23 application_data, or\n"
              "any from 0 to 255), protected as it has to be at this point. It may be empty, or larger than the 16384\n"
              "bytes that are allowed: up to 65511.");
@@ -76,7 +76,7 @@ PyDoc_STRVAR(
     "Step: wait for an alert, of the number 0 to 255; fails if another comes or the stream ends. Other things\n"
     "that come before are thrown away. It also goes on with a handshake.");
 PyDoc_STRVAR(tls_expect_message_doc,
-             "tls_expect_message($module, /, type)\n--\n\n"
+             "tls_expect_message($module, /, message_type)\n--\n\n"
              "Step: wait for a handshake message that no such step has waited for so far: 1 client_hello,\n"
              "4 new_session_ticket, 11 certificate, 20 finished, 24 key_update. Otherwise like tls_expect_alert().");
 PyDoc_STRVAR(tls_expect_close_notify_doc,

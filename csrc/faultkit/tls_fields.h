@@ -49,7 +49,7 @@ static const struct field tls_cut_fields[] = {
 };
 static const struct field tls_raw_fields[] = {FIELD("data", BYTES, data, REQUIRED, BY_PLACE), END_OF_FIELDS};
 static const struct field tls_record_fields[] = {
-    FIELD("type", BYTE, code, REQUIRED, BY_PLACE),
+    FIELD("content_type", BYTE, code, REQUIRED, BY_PLACE),
     FIELD("data", BYTES, data, REQUIRED, BY_PLACE),
     END_OF_FIELDS,
 };
@@ -68,7 +68,7 @@ static const struct field tls_expect_alert_fields[] = {
     END_OF_FIELDS,
 };
 static const struct field tls_expect_message_fields[] = {
-    FIELD("type", BYTE, code, REQUIRED, BY_PLACE),
+    FIELD("message_type", BYTE, code, REQUIRED, BY_PLACE),
     END_OF_FIELDS,
 };
 

@@ -292,3 +292,30 @@ int fk_parse_value(PyObject *value, enum fk_value kind, void *target) {
   }
   return 0;
 }
+
+/* The exception that is raised in place of the one that is set; NULL: none, that one is not about the value. */
+static PyObject *explained(void) {
+  if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+    return PyExc_TypeError;
+  }
+  bool is_ours = PyErr_ExceptionMatches(PyExc_ValueError) || PyErr_ExceptionMatches(PyExc_OverflowError) ||
+                 PyErr_ExceptionMatches(PyExc_BufferError);
+  return is_ours ? PyExc_ValueError : NULL;
+}
+
+void fk_prefix_error(PyObject *prefix) {
+  PyObject *explanation = prefix == NULL ? NULL : explained();
+  if (explanation == NULL) {
+    Py_XDECREF(prefix);
+    return;
+  }
+  PyObject *type;
+  PyObject *value;
+  PyObject *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_Format(explanation, "%U: %S", prefix, value);
+  Py_XDECREF(type);
+  Py_XDECREF(value);
+  Py_XDECREF(trace);
+  Py_DECREF(prefix);
+}

@@ -30,4 +30,8 @@ enum fk_value {
  * exception set whose message does not name the field. */
 int fk_parse_value(PyObject *value, enum fk_value kind, void *target);
 
+/* Put "PREFIX: " before the message of the exception that is set, if it says that a value makes no sense; it is a
+ * ValueError or TypeError then. Steals the reference to the text, which may be NULL. */
+void fk_prefix_error(PyObject *prefix);
+
 #endif

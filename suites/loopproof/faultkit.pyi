@@ -219,7 +219,7 @@ def tls_uncork() -> dict[str, Any]:
 def tls_raw(data: Buffer) -> dict[str, Any]:
     """Step: send bytes as they are, in the middle of TLS."""
 
-def tls_record(type: int, data: Buffer) -> dict[str, Any]:  # noqa: A002  (its name in the standards)
+def tls_record(content_type: int, data: Buffer) -> dict[str, Any]:
     """Step: send a record of any type and size, protected as it has to be."""
 
 def tls_alert(description: int, *, level: int = 2) -> dict[str, Any]:
@@ -240,7 +240,7 @@ def tls_tickets(count: int = 1) -> dict[str, Any]:
 def tls_expect_alert(description: int) -> dict[str, Any]:
     """Step: wait for that alert."""
 
-def tls_expect_message(type: int) -> dict[str, Any]:  # noqa: A002  (its name in the standards)
+def tls_expect_message(message_type: int) -> dict[str, Any]:
     """Step: wait for a handshake message of a type."""
 
 def tls_expect_close_notify() -> dict[str, Any]:

@@ -167,7 +167,7 @@ def test_a_script_is_refused_that_misuses_tls(name: str) -> None:
         (lambda: tls_client(server_name="a\0b"), ValueError, "tls_client: server_name: must not contain a zero byte"),
         (lambda: tls_server(CERTIFICATE, KEY, tickets=1001), ValueError, "tls_server: tickets: must be from 0 to 1000"),
         (lambda: tls_server(CERTIFICATE, KEY, request_certificate=True), ValueError, "tls_server: request_certificate"),
-        (lambda: tls_record(256, b""), ValueError, "tls_record: type: must be from 0 to 255"),
+        (lambda: tls_record(256, b""), ValueError, "tls_record: content_type: must be from 0 to 255"),
         (lambda: tls_record(23), TypeError, "tls_record: the field 'data' is missing"),
     ],
 )
