@@ -27,8 +27,9 @@ def repeat(request: pytest.FixtureRequest) -> Callable[[Callable[[], None]], Non
             phases=(Phase.explicit, Phase.generate, Phase.shrink),
             suppress_health_check=list(HealthCheck),
         )
+        decorated = bounded(test)
         while True:
-            bounded(test)()
+            decorated()
             if time.monotonic() >= end:
                 break
 

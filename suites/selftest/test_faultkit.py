@@ -1,5 +1,6 @@
 """The fault kit seen from Python: patterns, observers, reports of crashes."""
 
+import doctest
 import os
 import signal
 import socket
@@ -10,6 +11,13 @@ import threading
 import pytest
 
 from loopproof import faultkit
+
+
+def test_the_page_of_examples_is_true() -> None:
+    options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    failures, examples = doctest.testmod(faultkit, optionflags=options)
+    assert examples > 20
+    assert failures == 0
 
 
 def test_a_pattern_can_be_had_in_parts() -> None:
