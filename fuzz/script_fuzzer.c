@@ -2,6 +2,7 @@
  * are left out, so nothing is ever sent to anybody else; every peer ends within milliseconds. See README.md. */
 #include "pattern.h"
 #include "peer.h"
+#include "tls_identity.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -57,6 +58,26 @@ static void eat_chunks(struct input *input, struct fk_sizes *sizes) {
   sizes->count = sizes->values == NULL ? 0 : count;
 }
 
+/* Of the servers of the whole run. */
+static struct identity identity;
+
+static void eat_tls(struct input *input, struct fk_step *step, uint8_t flags) {
+  struct fk_tls_settings server = {
+      .server = true, .certificate = identity.certificate, .key = identity.key, .tickets = eat_byte(input) % 4};
+  struct fk_tls_settings client = {.server = false};
+  if (step->verb == FK_VERB_tls_server || step->verb == FK_VERB_tls_client) {
+    step->tls_context = make_context(step->verb == FK_VERB_tls_server ? &server : &client);
+  }
+  step->fragment = eat_number(input, FK_TLS_PLAINTEXT);
+  step->flights = eat_byte(input) % 4;
+  step->record = eat_number(input, FK_PATTERN_LIMIT);
+  step->code = eat_byte(input);
+  step->level = eat_byte(input);
+  step->mask = eat_byte(input);
+  step->request = (flags & 0x20) != 0;
+  step->resume = (flags & 0x40) != 0;
+}
+
 /* A step whose fields are in the ranges that values.c lets through. */
 static void eat_step(struct input *input, struct fk_step *step) {
   static const int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET};
@@ -77,6 +98,9 @@ static void eat_step(struct input *input, struct fk_step *step) {
   step->buffers = (struct fk_buffers){(int)eat_number(input, INT32_MAX), (int)eat_number(input, INT32_MAX)};
   eat_data(input, &step->data);
   eat_chunks(input, &step->chunks);
+  if (step->verb >= FK_VERB_tls_server) {
+    eat_tls(input, step, flags);
+  }
 }
 
 static struct fk_script eat_script(struct input *input) {
@@ -93,6 +117,7 @@ static bool is_small(const struct fk_script *script) { return fk_script_connecti
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
   (void)argc;
   (void)argv;
+  identity = make_identity();
   (void)signal(SIGPIPE, SIG_IGN); /* as Python does */
   return 0;
 }

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import trustme
 from hypothesis import given, target
 from hypothesis import strategies as st
 
@@ -29,6 +30,8 @@ NEEDED = {
     for verb in VERBS
 }
 LIFETIME = 0.005  # seconds
+AUTHORITY = trustme.CA()
+LEAF = AUTHORITY.issue_cert("localhost")
 
 
 class Refusal(Exception):
@@ -94,6 +97,27 @@ values = st.one_of(
 counts = st.sampled_from([1, 2, 3, 50])
 times = st.sampled_from([0, 0.0001, 0.001, 86_400])
 plausible: dict[str, st.SearchStrategy[Any]] = {
+    "alpn": st.lists(st.sampled_from(["h2", "x" * 255]), max_size=3),
+    "authority": st.sampled_from([b"", AUTHORITY.cert_pem.bytes()]),
+    "certificate": st.sampled_from([LEAF.cert_chain_pems[0].bytes(), LEAF.cert_chain_pems[0].bytes()[:-40]]),
+    "content_type": st.integers(0, 255),
+    "description": st.integers(0, 255),
+    "flights": st.integers(0, 3),
+    "fragment": st.sampled_from([0, 1, 100, 16_384]),
+    "key": st.just(LEAF.private_key_pem.bytes()),
+    "level": st.integers(0, 255),
+    "limit": st.integers(0, 1000),
+    "mask": st.integers(0, 255),
+    "message_type": st.integers(0, 255),
+    "order": st.lists(st.integers(0, 2), max_size=4),
+    "record": st.integers(0, 2),
+    "request": st.booleans(),
+    "request_certificate": st.booleans(),
+    "resume": st.booleans(),
+    "server_name": st.sampled_from(["", "localhost", "a" * 300]),
+    "sizes": st.lists(st.sampled_from([1, 3, 70_000]), max_size=3),
+    "tickets": st.sampled_from([0, 2, 1000]),
+    "version": st.sampled_from(["", "1.2", "1.3"]),
     "address": st.one_of(st.none(), addresses),
     "chunks": st.lists(st.sampled_from([1, 3, 70_000, 2**40]), max_size=3),
     "count": counts,
