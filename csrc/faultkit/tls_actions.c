@@ -87,8 +87,7 @@ enum fk_state fk_tls_receive_some(struct fk_peer *peer, const struct fk_step *st
   }
 }
 
-enum fk_state fk_tls_send_all(struct fk_peer *peer, const struct fk_step *step, const uint8_t *data, size_t size) {
-  struct fk_tls *tls = peer->connection->tls;
+static bool emit_data(struct fk_tls *tls, const uint8_t *data, size_t size) {
   size_t at = 0;
   bool emitted;
   do {
@@ -96,10 +95,20 @@ enum fk_state fk_tls_send_all(struct fk_peer *peer, const struct fk_step *step, 
     emitted = fk_tls_emit(tls, FK_TLS_APPLICATION_DATA, data + at, part);
     at += part;
   } while (emitted && at < size);
-  enum fk_state state = finish(peer, step, emitted);
-  if (state == FK_DONE) {
-    fk_peer_count(peer, size);
-  }
+  return emitted;
+}
+
+enum fk_state fk_tls_send_all(struct fk_peer *peer, const struct fk_step *step, const uint8_t *data, size_t size) {
+  enum fk_state state;
+  do {
+    size_t part = size < FK_BUFFER ? size : FK_BUFFER;
+    state = finish(peer, step, emit_data(peer->connection->tls, data, part));
+    if (state == FK_DONE) {
+      fk_peer_count(peer, part);
+    }
+    data += part;
+    size -= part;
+  } while (state == FK_DONE && size > 0);
   return state;
 }
 

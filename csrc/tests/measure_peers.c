@@ -14,7 +14,7 @@
 #define TRIVIAL 2000
 #define MANY 1000
 
-static const struct fk_endpoint nothing = {-1, FK_NOTHING};
+static const struct fk_endpoint nothing = {.descriptor = -1};
 static const struct fk_buffers as_they_are = {0, 0};
 
 static double seconds_since(int64_t time) { return (double)(fk_now() - time) / (double)FK_SECOND; }

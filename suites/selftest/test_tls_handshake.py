@@ -101,7 +101,7 @@ def test_handshake_messages_come_in_many_records(role: str, version: str, fragme
 def test_a_chain_of_certificates_is_longer_than_a_record(version: str) -> None:
     chain = CERTIFICATE + b"".join(tls_ours.trustme.CA().cert_pem.bytes() for _ in range(50))
     script = [accept(), tls_server(chain, KEY, version=version), tls_handshake(), send(b"x"), tls_close_notify()]
-    with faultkit.Peer(script, listen="tcp") as peer, Ours(socket.create_connection(peer.address)) as ours:
+    with faultkit.Peer(script, listen="tcp", deadline=60) as peer, Ours(socket.create_connection(peer.address)) as ours:
         assert ours.shake_hands() == ""
         assert ours.read_to_end() == (b"x", "close_notify")
         assert sum(map(len, ours.segments)) > 20_000
@@ -111,7 +111,7 @@ def test_a_chain_of_certificates_is_longer_than_a_record(version: str) -> None:
 def test_a_plain_request_takes_the_place_of_the_handshake() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         script = [connect(listener.getsockname()), send(b"GET / HTTP/1.0\r\n\r\n"), drain()]
-        with faultkit.Peer(script), Ours(listener.accept()[0], server=True) as ours:
+        with faultkit.Peer(script, deadline=60), Ours(listener.accept()[0], server=True) as ours:
             assert ours.shake_hands() == "HTTP_REQUEST"
 
 
@@ -261,7 +261,7 @@ def test_a_session_is_resumed_with_and_without_early_data(version: str, early: b
         address = listener.getsockname()
         script = [connect(address), tls_client(version=version), tls_handshake(), expect(b"go"), close()]
         script += [connect(address), tls_client(version=version, resume=True), *begin, tls_handshake(), send(b"x")]
-        with faultkit.Peer([*script, tls_close_notify()]) as peer:
+        with faultkit.Peer([*script, tls_close_notify()], deadline=60) as peer:
             with Ours(listener.accept()[0], context, server=True) as ours:
                 assert ours.shake_hands() == ""
                 assert not ours.tls.session_reused
@@ -281,6 +281,6 @@ def test_there_has_to_be_a_session_to_resume() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         with pytest.raises(AssertionError, match=r"step 1 of 1, .*: there is no session to resume"):
-            faultkit.Peer([tls_client(resume=True)], theirs).verify()
+            faultkit.Peer([tls_client(resume=True)], theirs, deadline=60).verify()
         with pytest.raises(AssertionError, match=r"step 2 of 2, .*: TLS: early data begin a handshake"):
-            faultkit.Peer([tls_client(), tls_early_data(b"x")], theirs).verify()
+            faultkit.Peer([tls_client(), tls_early_data(b"x")], theirs, deadline=60).verify()

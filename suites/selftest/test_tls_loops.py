@@ -142,7 +142,7 @@ SENSELESS: dict[str, tuple[Steps, str]] = {
 def test_a_script_is_refused_that_misuses_tls(name: str) -> None:
     script, message = SENSELESS[name]
     with pytest.raises(ValueError, match=message):
-        faultkit.Peer(script, listen="tcp")
+        faultkit.Peer(script, listen="tcp", deadline=60)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ CORKED = [tls_client(), tls_cork(), tls_handshake(flights=1)]
 def test_a_step_that_does_not_suit_the_session_fails(step: dict[str, Any], message: str) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        peer = faultkit.Peer([*CORKED, step], theirs)
+        peer = faultkit.Peer([*CORKED, step], theirs, deadline=60)
         with pytest.raises(AssertionError, match=f"step 4 of 4.*: {message}"):
             peer.verify()
 
@@ -206,14 +206,14 @@ def test_a_pipe_is_no_place_for_tls() -> None:
     reading, writing = os.pipe()
     try:
         with pytest.raises(AssertionError, match="TLS needs a stream socket"):
-            faultkit.Peer([tls_client()], writing).verify()
+            faultkit.Peer([tls_client()], writing, deadline=60).verify()
     finally:
         os.close(reading)
         os.close(writing)
 
 
 def test_a_forked_child_leaves_tls_alone() -> None:
-    peer = faultkit.Peer([accept(), SERVER, tls_handshake(), hold(), tls_close_notify()], listen="tcp")
+    peer = faultkit.Peer([accept(), SERVER, tls_handshake(), hold(), tls_close_notify()], listen="tcp", deadline=60)
     with tls_ours.Ours(socket.create_connection(peer.address)) as ours:
         assert ours.shake_hands() == ""
         child = os.fork()

@@ -166,13 +166,13 @@ def facing(role: str, script: Steps, context: ssl.SSLContext | None = None, **se
     with contextlib.ExitStack() as stack:
         if role == "server":
             script = [faultkit.accept(), faultkit.tls_server(CERTIFICATE, KEY, **settings), *script, end]
-            peer = stack.enter_context(faultkit.Peer(script, listen="tcp", deadline=30))
+            peer = stack.enter_context(faultkit.Peer(script, listen="tcp", deadline=60))
             connection = socket.create_connection(peer.address)
         else:
             settings = {"authority": TRUST, "server_name": "localhost"} | settings
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
             script = [faultkit.connect(listener.getsockname()), faultkit.tls_client(**settings), *script, end]
-            peer = stack.enter_context(faultkit.Peer(script, deadline=30))
+            peer = stack.enter_context(faultkit.Peer(script, deadline=60))
             connection = listener.accept()[0]
         ours = stack.enter_context(Ours(connection, context, server=role == "client"))
         yield ours
