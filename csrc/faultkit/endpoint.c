@@ -1,12 +1,12 @@
-/* Descriptors of peers: duplicating, classifying, listening, closing. */
+/* Descriptors of peers: duplicating, classifying, taking over, closing. */
 #include "endpoint.h"
+
+#include "tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stddef.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 int fk_duplicate_high(int descriptor) {
@@ -49,7 +49,7 @@ static int classify(int descriptor, enum fk_kind *kind) {
   if (option(descriptor, SO_ACCEPTCONN, &listening) == 0 && listening) {
     *kind = FK_LISTENER;
   } else {
-    *kind = type == SOCK_STREAM ? FK_STREAM : FK_DATAGRAM;
+    *kind = type == SOCK_STREAM ? FK_STREAM : type == SOCK_SEQPACKET ? FK_PACKETS : FK_DATAGRAM;
   }
   return 0;
 }
@@ -77,7 +77,7 @@ int fk_endpoint_adopt(struct fk_endpoint *endpoint, int descriptor) {
   if (kind == FK_STREAM) {
     send_small_segments_at_once(own);
   }
-  *endpoint = (struct fk_endpoint){own, kind};
+  *endpoint = (struct fk_endpoint){.descriptor = own, .kind = kind};
   return 0;
 
 failed:;
@@ -85,36 +85,6 @@ failed:;
   close(own);
   errno = reason;
   return -1;
-}
-
-static socklen_t loopback_address(int family, struct sockaddr_storage *address) {
-  *address = (struct sockaddr_storage){.ss_family = (sa_family_t)family};
-  if (family == AF_INET) {
-    ((struct sockaddr_in *)address)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return sizeof(struct sockaddr_in);
-  }
-  if (family == AF_INET6) {
-    ((struct sockaddr_in6 *)address)->sin6_addr = (struct in6_addr)IN6ADDR_LOOPBACK_INIT;
-    return sizeof(struct sockaddr_in6);
-  }
-  return sizeof(sa_family_t); /* AF_UNIX: the kernel chooses an abstract name */
-}
-
-int fk_endpoint_listen(struct fk_endpoint *endpoint, int family, int backlog) {
-  struct sockaddr_storage address;
-  socklen_t size = loopback_address(family, &address);
-  int descriptor = fk_move_high(socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (descriptor < 0) {
-    return -1;
-  }
-  if (bind(descriptor, (struct sockaddr *)&address, size) < 0 || listen(descriptor, backlog) < 0) {
-    int reason = errno;
-    close(descriptor);
-    errno = reason;
-    return -1;
-  }
-  *endpoint = (struct fk_endpoint){descriptor, FK_LISTENER};
-  return 0;
 }
 
 int fk_endpoint_take(struct fk_endpoint *endpoint, int descriptor) {
@@ -130,7 +100,27 @@ int fk_endpoint_take(struct fk_endpoint *endpoint, int descriptor) {
     return -1;
   }
   send_small_segments_at_once(own);
-  *endpoint = (struct fk_endpoint){own, kind};
+  *endpoint = (struct fk_endpoint){.descriptor = own, .kind = kind};
+  return 0;
+}
+
+int fk_endpoint_accept(struct fk_endpoint *endpoint, const struct fk_endpoint *listener) {
+  int accepted = accept4(listener->descriptor, NULL, NULL, SOCK_CLOEXEC);
+  return accepted < 0 ? -1 : fk_endpoint_take(endpoint, accepted);
+}
+
+bool fk_keeps_boundaries(const struct fk_endpoint *endpoint) {
+  return endpoint->kind == FK_DATAGRAM || endpoint->kind == FK_PACKETS;
+}
+
+int fk_set_buffers(int descriptor, const struct fk_buffers *buffers) {
+  const int names[] = {SO_RCVBUF, SO_SNDBUF};
+  const int sizes[] = {buffers->receive, buffers->send};
+  for (int i = 0; i < 2; i++) {
+    if (sizes[i] > 0 && setsockopt(descriptor, SOL_SOCKET, names[i], &sizes[i], sizeof sizes[i]) < 0) {
+      return -1;
+    }
+  }
   return 0;
 }
 
@@ -138,7 +128,8 @@ void fk_endpoint_close(struct fk_endpoint *endpoint) {
   if (endpoint->descriptor >= 0) {
     close(endpoint->descriptor);
   }
-  *endpoint = (struct fk_endpoint){-1, FK_NOTHING};
+  fk_tls_end(endpoint->tls);
+  *endpoint = (struct fk_endpoint){.descriptor = -1};
 }
 
 void fk_endpoint_reset(struct fk_endpoint *endpoint) {

@@ -1,6 +1,8 @@
 /* The extension module loopproof.faultkit. */
 #include "module.h"
 
+#include "page.h"
+
 static int add_methods(PyObject *module) {
   PyMethodDef *tables[] = {fk_step_methods, fk_pattern_methods, fk_observer_methods, fk_crash_methods};
   for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
@@ -43,8 +45,7 @@ static PyModuleDef_Slot module_slots[] = {
 static struct PyModuleDef module_def = {
     .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "loopproof.faultkit",
-    .m_doc = "Peers that play scripts in threads of their own, byte patterns, guarded buffers, observers, reports of "
-             "crashes.",
+    .m_doc = page,
     .m_size = sizeof(struct fk_module),
     .m_slots = module_slots,
     .m_traverse = module_traverse,

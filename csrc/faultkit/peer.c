@@ -1,5 +1,5 @@
 /* The life of a peer: its thread, its record of what happened, its end. */
-#include "peer.h"
+#include "actions.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -42,20 +42,12 @@ static void end_step(struct fk_peer *peer, size_t step, enum fk_state state) {
   pthread_mutex_unlock(&peer->lock);
 }
 
-void fk_peer_count(struct fk_peer *peer, size_t bytes) {
-  pthread_mutex_lock(&peer->lock);
-  peer->records[peer->current].bytes += bytes;
-  pthread_mutex_unlock(&peer->lock);
-}
-
-enum fk_state fk_peer_fail(struct fk_peer *peer, const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  pthread_mutex_lock(&peer->lock);
-  (void)vsnprintf(peer->records[peer->current].detail, FK_DETAIL, format, arguments);
-  pthread_mutex_unlock(&peer->lock);
-  va_end(arguments);
-  return FK_FAILED;
+static void close_all(struct fk_peer *peer) {
+  for (size_t i = 0; i < peer->made; i++) {
+    fk_endpoint_close(&peer->connections[i]);
+  }
+  fk_endpoint_close(&peer->listener);
+  fk_forget_passed(peer);
 }
 
 static void *play(void *argument) {
@@ -70,8 +62,7 @@ static void *play(void *argument) {
     state = fk_peer_perform(peer, &peer->script.steps[step]);
     end_step(peer, step, state);
   }
-  fk_endpoint_close(&peer->connection);
-  fk_endpoint_close(&peer->listener);
+  close_all(peer);
   pthread_mutex_lock(&peer->lock);
   peer->ended = true;
   pthread_cond_broadcast(&peer->changed);
@@ -117,12 +108,13 @@ static int start_thread(struct fk_peer *peer) {
 
 /* Free a peer that has no thread (any more). */
 static void discard(struct fk_peer *peer) {
-  fk_endpoint_close(&peer->connection);
-  fk_endpoint_close(&peer->listener);
+  close_all(peer);
   if (peer->wake >= 0) {
     close(peer->wake);
   }
   fk_script_clear(&peer->script);
+  SSL_SESSION_free(peer->tls_session);
+  free(peer->connections);
   free(peer->records);
   free(peer->buffer);
   free(peer);
@@ -142,18 +134,26 @@ struct fk_peer *fk_peer_start(struct fk_script *script, struct fk_endpoint liste
   peer->script = *script;
   *script = (struct fk_script){NULL, 0};
   peer->listener = listener;
-  peer->connection = connection;
+  peer->passed[0] = peer->passed[1] = -1;
   peer->deadline = deadline;
   peer->process = getpid();
   atomic_init(&peer->stopping, false);
+  peer->connections = calloc((size_t)fk_script_connections(&peer->script) + 1, sizeof *peer->connections);
   peer->records = calloc(peer->script.count + 1, sizeof *peer->records);
   peer->buffer = malloc(FK_BUFFER);
   peer->wake = fk_move_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (peer->wake < 0) {
     error = errno;
+  }
+  if (peer->connections == NULL) {
+    fk_endpoint_close(&connection);
     goto no_lock;
   }
-  if (peer->records == NULL || peer->buffer == NULL) {
+  if (connection.kind != FK_NOTHING) {
+    peer->connections[0] = connection;
+    peer->made = peer->selected = 1;
+  }
+  if (peer->wake < 0 || peer->records == NULL || peer->buffer == NULL) {
     goto no_lock;
   }
   error = pthread_mutex_init(&peer->lock, NULL);
@@ -247,12 +247,25 @@ struct fk_record fk_peer_record(struct fk_peer *peer, size_t step) {
   return record;
 }
 
+/* OpenSSL may have been in the middle of anything when the process forked: what it has is left alone. */
+static void abandon_tls(struct fk_peer *peer) {
+  for (size_t i = 0; i < peer->made; i++) {
+    peer->connections[i].tls = NULL;
+  }
+  for (size_t i = 0; i < peer->script.count; i++) {
+    peer->script.steps[i].tls_context = NULL;
+  }
+  peer->tls_session = NULL;
+}
+
 void fk_peer_destroy(struct fk_peer *peer) {
   if (peer->process == getpid()) {
     fk_peer_stop(peer);
     fk_peer_join(peer);
     pthread_cond_destroy(&peer->changed);
     pthread_mutex_destroy(&peer->lock);
+  } else {
+    abandon_tls(peer);
   }
   discard(peer);
 }

@@ -4,12 +4,14 @@
 
 #include "endpoint.h"
 #include "script.h"
+#include "tls.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
 #define FK_SECOND INT64_C(1000000000)
+#define FK_RETRY (FK_SECOND / 1000) /* between two tries of what cannot be waited for */
 #define FK_DETAIL 400
 #define FK_BUFFER ((size_t)256 * 1024)
 
@@ -40,8 +42,15 @@ struct fk_peer {
   int wake; /* eventfd; also what a stop and a release write to */
   /* The thread's alone while it runs. */
   struct fk_endpoint listener;
-  struct fk_endpoint connection;
-  uint8_t *buffer; /* FK_BUFFER bytes */
+  struct fk_endpoint *connections; /* room for all that the script makes */
+  size_t made;                     /* of them, open or closed */
+  size_t first;                    /* selected */
+  size_t selected;
+  struct fk_endpoint *connection; /* the one that is acted on */
+  struct fk_address source;       /* where the last datagram came from; size 0: from nobody that can be answered */
+  int passed[2];                  /* the pipe whose end is passed on to see what becomes of it; -1: none */
+  SSL_SESSION *tls_session;       /* the last that can be resumed; NULL: none */
+  uint8_t *buffer;                /* FK_BUFFER bytes */
   size_t current;
   /* Shared. */
   atomic_bool stopping;
@@ -58,8 +67,8 @@ struct fk_peer {
 
 int64_t fk_now(void);
 
-/* Start a peer that ends at `deadline` at the latest. It takes over the script and the endpoints in any case.
- * Returns NULL and sets errno on failure. */
+/* Start a peer that ends at `deadline` at the latest. It takes over the script, which has been checked, and the
+ * endpoints in any case. Returns NULL and sets errno on failure. */
 struct fk_peer *fk_peer_start(struct fk_script *script, struct fk_endpoint listener, struct fk_endpoint connection,
                               int64_t deadline);
 
@@ -84,23 +93,5 @@ struct fk_record fk_peer_record(struct fk_peer *peer, size_t step);
 
 /* Stop, join and free. In a forked child, where the thread does not exist, only the descriptors are closed. */
 void fk_peer_destroy(struct fk_peer *peer);
-
-/* Play one step: the verbs, in actions.c. Notes the reason in the record of the step if it fails. */
-enum fk_state fk_peer_perform(struct fk_peer *peer, const struct fk_step *step);
-
-/* Note how many bytes the current step has moved in addition. */
-void fk_peer_count(struct fk_peer *peer, size_t bytes);
-
-/* Note why the current step fails; returns FK_FAILED. */
-enum fk_state fk_peer_fail(struct fk_peer *peer, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* Wait for poll() events on a descriptor. FK_DONE: there may be some. */
-enum fk_state fk_peer_await(struct fk_peer *peer, int descriptor, short events);
-
-/* Wait until `until`. */
-enum fk_state fk_peer_sleep(struct fk_peer *peer, int64_t until);
-
-/* Wait for a release and use it up. */
-enum fk_state fk_peer_hold(struct fk_peer *peer);
 
 #endif

@@ -1,56 +1,18 @@
-/* The type Peer: a peer for Python, and the entries of its log. */
-#include "module.h"
+/* The type Peer: a peer for Python. */
+#include "peer_type.h"
 
-#include "peer.h"
+#include "values.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <stddef.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define LONGEST 86400.0
 #define SLICE (FK_SECOND / 20)
 #define BACKLOG 128
 
-typedef struct {
-  PyObject_HEAD struct fk_peer *peer;
-  PyObject *script;  /* tuple of dicts */
-  PyObject *address; /* of the listening socket, or None */
-  double deadline;
-} PeerObject;
-
-static PyStructSequence_Field entry_fields[] = {
-    {"step", "number of the step in the script, from 1"},
-    {"verb", "what the step does"},
-    {"state", "'running', 'done', 'failed', 'late' (the deadline passed), or 'stopped'"},
-    {"started", "when it began, in seconds of time.monotonic()"},
-    {"ended", "when it ended, None while it runs"},
-    {"bytes", "bytes sent or received; where the step verifies: found right"},
-    {"detail", "why it failed, else empty"},
-    {NULL, NULL},
-};
-
-static PyStructSequence_Desc entry_description = {
-    .name = "loopproof.faultkit.Entry",
-    .doc = "What happened in one step of a peer.",
-    .fields = entry_fields,
-    .n_in_sequence = 7,
-};
-
-static const char *name_of_state(enum fk_state state) {
-  static const char *const names[] = {
-      [FK_PENDING] = "pending", [FK_RUNNING] = "running", [FK_DONE] = "done",
-      [FK_FAILED] = "failed",   [FK_LATE] = "late",       [FK_STOPPED] = "stopped",
-  };
-  return names[state];
-}
-
 static struct fk_module *module_of(PyTypeObject *type) { return PyType_GetModuleState(type); }
 
-/* A deadline in seconds as a point of CLOCK_MONOTONIC; None is `otherwise`. Returns -1 with an exception set. */
-static int64_t limit_of(PyObject *seconds, int64_t otherwise) {
+/* A time in seconds as nanoseconds; None is `otherwise`. Returns -1 with an exception set. */
+static int64_t nanoseconds_of(PyObject *seconds, int64_t otherwise) {
   if (seconds == NULL || seconds == Py_None) {
     return otherwise;
   }
@@ -62,116 +24,75 @@ static int64_t limit_of(PyObject *seconds, int64_t otherwise) {
     PyErr_Format(PyExc_ValueError, "a time must be from 0 to %d seconds, not %R", (int)LONGEST, seconds);
     return -1;
   }
-  return fk_now() + (int64_t)(value * (double)FK_SECOND);
+  return (int64_t)(value * (double)FK_SECOND);
 }
 
-/* Make the listening socket that `listen` names. Returns 0, or -1 with an exception set. */
-static int make_listener(const char *listen, struct fk_endpoint *listener) {
-  static const struct {
-    const char *name;
-    int family;
-  } families[] = {{"tcp", AF_INET}, {"tcp6", AF_INET6}, {"unix", AF_UNIX}};
-  for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
-    if (strcmp(families[i].name, listen) == 0) {
-      if (fk_endpoint_listen(listener, families[i].family, BACKLOG) < 0) {
-        PyErr_SetFromErrno(PyExc_OSError);
-        return -1;
-      }
-      return 0;
-    }
+/* A timeout in seconds as a point of CLOCK_MONOTONIC; None is never. Returns -1 with an exception set. */
+static int64_t limit_of(PyObject *timeout) {
+  int64_t wait = nanoseconds_of(timeout, INT64_MAX);
+  return wait < 0 || wait == INT64_MAX ? wait : fk_now() + wait;
+}
+
+/* The value of an argument that is a size, if it was given. Returns 0, or -1 with an exception set. */
+static int size_of(PyObject *value, const char *name, int *size) {
+  if (value == NULL || fk_parse_value(value, FK_BUFFER_SIZE, size) == 0) {
+    return 0;
   }
-  PyErr_Format(PyExc_ValueError, "listen must be 'tcp', 'tcp6' or 'unix', not '%.100s'", listen);
+  fk_prefix_error(PyUnicode_FromString(name));
   return -1;
 }
 
-/* Duplicate the socket or descriptor that was given. Returns 0, or -1 with an exception set. */
-static int adopt(PyObject *given, struct fk_endpoint *listener, struct fk_endpoint *connection) {
-  struct fk_endpoint endpoint;
-  int descriptor = PyObject_AsFileDescriptor(given);
-  if (descriptor < 0) {
-    return -1;
-  }
-  if (fk_endpoint_adopt(&endpoint, descriptor) < 0) {
-    PyErr_SetFromErrno(PyExc_OSError);
-    return -1;
-  }
-  *(endpoint.kind == FK_LISTENER ? listener : connection) = endpoint;
-  return 0;
-}
-
-/* The address of a listening socket in the form that socket.getsockname() has; an abstract name as a str. */
-static PyObject *address_of(const struct fk_endpoint *listener) {
-  struct sockaddr_storage own;
-  socklen_t size = sizeof own;
-  char text[INET6_ADDRSTRLEN];
-  if (listener->descriptor < 0) {
-    Py_RETURN_NONE;
-  }
-  if (getsockname(listener->descriptor, (struct sockaddr *)&own, &size) < 0) {
-    return PyErr_SetFromErrno(PyExc_OSError);
-  }
-  if (own.ss_family == AF_UNIX) {
-    const struct sockaddr_un *name = (const struct sockaddr_un *)&own;
-    return PyUnicode_DecodeFSDefaultAndSize(name->sun_path,
-                                            (Py_ssize_t)(size - offsetof(struct sockaddr_un, sun_path)));
-  }
-  if (own.ss_family == AF_INET) {
-    const struct sockaddr_in *name = (const struct sockaddr_in *)&own;
-    if (inet_ntop(AF_INET, &name->sin_addr, text, sizeof text) == NULL) {
-      return PyErr_SetFromErrno(PyExc_OSError);
-    }
-    return Py_BuildValue("(si)", text, (int)ntohs(name->sin_port));
-  }
-  const struct sockaddr_in6 *name = (const struct sockaddr_in6 *)&own;
-  if (inet_ntop(AF_INET6, &name->sin6_addr, text, sizeof text) == NULL) {
-    return PyErr_SetFromErrno(PyExc_OSError);
-  }
-  return Py_BuildValue("(siII)", text, (int)ntohs(name->sin6_port), (unsigned)ntohl(name->sin6_flowinfo),
-                       (unsigned)name->sin6_scope_id);
-}
-
 static PyObject *peer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-  static char *names[] = {"script", "connection", "listen", "deadline", NULL};
+  static char *names[] = {"script",  "connection",     "listen",      "bind",     "pair",
+                          "backlog", "receive_buffer", "send_buffer", "deadline", NULL};
+  struct fk_options options = {.connection = Py_None, .backlog = BACKLOG};
   PyObject *steps;
-  PyObject *given = Py_None;
+  PyObject *backlog = NULL;
+  PyObject *receive_buffer = NULL;
+  PyObject *send_buffer = NULL;
   PyObject *deadline_value = NULL;
-  const char *listen = NULL;
   struct fk_script script = {NULL, 0};
-  struct fk_endpoint listener = {-1, FK_NOTHING};
-  struct fk_endpoint connection = {-1, FK_NOTHING};
+  struct fk_endpoint listener = {.descriptor = -1};
+  struct fk_endpoint connection = {.descriptor = -1};
   const char *reason;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O$zO:Peer", names, &steps, &given, &listen, &deadline_value)) {
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O$zzzOOOO:Peer", names, &steps, &options.connection,
+                                   &options.listen, &options.bind, &options.pair, &backlog, &receive_buffer,
+                                   &send_buffer, &deadline_value) ||
+      size_of(backlog, "backlog", &options.backlog) < 0 ||
+      size_of(receive_buffer, "receive_buffer", &options.buffers.receive) < 0 ||
+      size_of(send_buffer, "send_buffer", &options.buffers.send) < 0) {
     return NULL;
   }
-  int64_t begun = fk_now();
-  int64_t deadline = limit_of(deadline_value, begun + 10 * FK_SECOND);
-  if (deadline < 0) {
-    return NULL;
-  }
-  if (given != Py_None && listen != NULL) {
-    PyErr_SetString(PyExc_ValueError, "a peer has a connection or listens, not both");
+  int64_t lifetime = nanoseconds_of(deadline_value, 10 * FK_SECOND);
+  if (lifetime < 0) {
     return NULL;
   }
   PeerObject *self = (PeerObject *)type->tp_alloc(type, 0);
   if (self == NULL) {
     return NULL;
   }
-  self->deadline = (double)(deadline - begun) / (double)FK_SECOND;
+  self->other = -1;
+  self->deadline = (double)lifetime / (double)FK_SECOND;
   self->script = fk_parse_script(steps, &script);
-  if (self->script == NULL || (listen != NULL && make_listener(listen, &listener) < 0) ||
-      (given != Py_None && adopt(given, &listener, &connection) < 0)) {
+  if (self->script == NULL || fk_open_endpoints(&options, &listener, &connection, &self->other) < 0) {
     goto failed;
   }
   size_t wrong = fk_script_check(&script, connection.kind != FK_NOTHING, listener.kind != FK_NOTHING, &reason);
   if (wrong < script.count) {
-    PyErr_Format(PyExc_ValueError, "step %zu: %s: %s", wrong + 1, fk_verb_name(script.steps[wrong].verb), reason);
+    if (reason == NULL) {
+      PyErr_NoMemory();
+    } else {
+      PyErr_Format(PyExc_ValueError, "step %zu: %s: %s", wrong + 1, fk_verb_name(script.steps[wrong].verb), reason);
+    }
     goto failed;
   }
-  self->address = address_of(&listener);
+  self->address = listener.kind != FK_NOTHING ? fk_address_of(&listener)
+                  : options.bind != NULL      ? fk_address_of(&connection)
+                                              : Py_NewRef(Py_None);
   if (self->address == NULL) {
     goto failed;
   }
-  self->peer = fk_peer_start(&script, listener, connection, deadline);
+  self->peer = fk_peer_start(&script, listener, connection, fk_now() + lifetime);
   if (self->peer == NULL) {
     PyErr_SetFromErrno(PyExc_OSError);
     Py_DECREF(self);
@@ -200,6 +121,9 @@ static void peer_dealloc(PeerObject *self) {
   PyObject_GC_UnTrack(self);
   if (self->peer != NULL) {
     fk_peer_destroy(self->peer);
+  }
+  if (self->other >= 0) {
+    close(self->other);
   }
   Py_XDECREF(self->script);
   Py_XDECREF(self->address);
@@ -242,7 +166,7 @@ static PyObject *peer_join(PeerObject *self, PyObject *args, PyObject *kwargs) {
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:join", names, &timeout) || check_process(self) < 0) {
     return NULL;
   }
-  int64_t limit = limit_of(timeout, INT64_MAX);
+  int64_t limit = limit_of(timeout);
   int reached = limit < 0 ? -1 : wait_until(self, SIZE_MAX, limit);
   if (reached < 0) {
     return NULL;
@@ -264,7 +188,7 @@ static PyObject *peer_wait(PeerObject *self, PyObject *args, PyObject *kwargs) {
     PyErr_Format(PyExc_ValueError, "steps must be from 0 to %zu, not %zd", self->peer->script.count, steps);
     return NULL;
   }
-  int64_t limit = limit_of(timeout, INT64_MAX);
+  int64_t limit = limit_of(timeout);
   if (limit < 0 || wait_until(self, (size_t)steps, limit) < 0) {
     return NULL;
   }
@@ -295,37 +219,17 @@ static PyObject *peer_release(PeerObject *self, PyObject *args, PyObject *kwargs
   Py_RETURN_NONE;
 }
 
-static PyObject *seconds_of(int64_t time) {
-  if (time == 0) {
-    Py_RETURN_NONE;
+static PyObject *peer_take(PeerObject *self, PyObject *unused) {
+  (void)unused;
+  if (self->other < 0) {
+    PyErr_SetString(PyExc_ValueError, "there is no other end of a pair, or it has been taken");
+    return NULL;
   }
-  return PyFloat_FromDouble((double)time / (double)FK_SECOND);
-}
-
-static PyObject *make_entry(PyTypeObject *type, size_t step, enum fk_verb verb, const struct fk_record *record) {
-  PyObject *values[] = {
-      PyLong_FromSize_t(step + 1),
-      PyUnicode_FromString(fk_verb_name(verb)),
-      PyUnicode_FromString(name_of_state(record->state)),
-      seconds_of(record->started),
-      seconds_of(record->ended),
-      PyLong_FromUnsignedLongLong(record->bytes),
-      PyUnicode_DecodeUTF8(record->detail, (Py_ssize_t)strlen(record->detail), "replace"),
-  };
-  PyObject *entry = PyStructSequence_New(type);
-  bool complete = entry != NULL;
-  for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-    complete = complete && values[i] != NULL;
-    if (entry != NULL && values[i] != NULL) {
-      PyStructSequence_SetItem(entry, (Py_ssize_t)i, values[i]);
-    } else {
-      Py_XDECREF(values[i]);
-    }
+  PyObject *number = PyLong_FromLong(self->other);
+  if (number != NULL) {
+    self->other = -1;
   }
-  if (!complete) {
-    Py_CLEAR(entry);
-  }
-  return entry;
+  return number;
 }
 
 static PyObject *peer_log(PeerObject *self, void *closure) {
@@ -333,22 +237,7 @@ static PyObject *peer_log(PeerObject *self, void *closure) {
   if (check_process(self) < 0) {
     return NULL;
   }
-  PyTypeObject *type = module_of(Py_TYPE(self))->entry_type;
-  PyObject *list = PyList_New(0);
-  for (size_t step = 0; list != NULL && step < self->peer->script.count; step++) {
-    struct fk_record record = fk_peer_record(self->peer, step);
-    if (record.state == FK_PENDING) {
-      break;
-    }
-    PyObject *entry = make_entry(type, step, self->peer->script.steps[step].verb, &record);
-    if (entry == NULL || PyList_Append(list, entry) < 0) {
-      Py_CLEAR(list);
-    }
-    Py_XDECREF(entry);
-  }
-  PyObject *log = list == NULL ? NULL : PyList_AsTuple(list);
-  Py_XDECREF(list);
-  return log;
+  return fk_make_log(self, module_of(Py_TYPE(self))->entry_type);
 }
 
 static PyObject *peer_ended(PeerObject *self, void *closure) {
@@ -367,63 +256,25 @@ static PyObject *peer_completed(PeerObject *self, void *closure) {
   return PyLong_FromSize_t(fk_peer_completed(self->peer));
 }
 
+/* Copies, for the peer describes its steps with its own dicts, which must stay as they are. */
 static PyObject *peer_script(PeerObject *self, void *closure) {
+  Py_ssize_t count = PyTuple_GET_SIZE(self->script);
+  PyObject *copies = PyTuple_New(count);
   (void)closure;
-  return Py_NewRef(self->script);
+  for (Py_ssize_t i = 0; copies != NULL && i < count; i++) {
+    PyObject *copy = PyDict_Copy(PyTuple_GET_ITEM(self->script, i));
+    if (copy == NULL) {
+      Py_CLEAR(copies);
+    } else {
+      PyTuple_SET_ITEM(copies, i, copy);
+    }
+  }
+  return copies;
 }
 
 static PyObject *peer_address(PeerObject *self, void *closure) {
   (void)closure;
   return Py_NewRef(self->address);
-}
-
-/* One line of the log: "  +0.000123 s step 2, send(data=b'x'): done, 1 bytes". */
-static PyObject *line_of(PeerObject *self, size_t step, const struct fk_record *record, int64_t origin) {
-  PyObject *line = NULL;
-  PyObject *what = fk_describe_step(PyTuple_GET_ITEM(self->script, (Py_ssize_t)step));
-  if (what != NULL) {
-    int64_t since = (record->started - origin) / 1000;
-    line = PyUnicode_FromFormat("  +%lld us  step %zu, %U: %s, %llu bytes", (long long)since, step + 1, what,
-                                name_of_state(record->state), (unsigned long long)record->bytes);
-    Py_DECREF(what);
-  }
-  return line;
-}
-
-/* Raise the AssertionError about a step that did not come to its end. */
-static void raise_failure(PeerObject *self, size_t step, const struct fk_record *failed) {
-  size_t count = self->peer->script.count;
-  PyObject *message = NULL;
-  PyObject *what = fk_describe_step(PyTuple_GET_ITEM(self->script, (Py_ssize_t)step));
-  if (what == NULL) {
-    return;
-  }
-  if (failed->state == FK_FAILED) {
-    message = PyUnicode_FromFormat("the peer failed in step %zu of %zu, %U: %s", step + 1, count, what, failed->detail);
-  } else if (failed->state == FK_LATE) {
-    PyObject *seconds = PyFloat_FromDouble(self->deadline);
-    message = seconds == NULL ? NULL
-                              : PyUnicode_FromFormat("the deadline of the peer (%R s) passed in step %zu of %zu, "
-                                                     "%U, after %llu bytes of it",
-                                                     seconds, step + 1, count, what, (unsigned long long)failed->bytes);
-    Py_XDECREF(seconds);
-  } else {
-    message = PyUnicode_FromFormat("the peer was stopped in step %zu of %zu, %U, after %llu bytes of it", step + 1,
-                                   count, what, (unsigned long long)failed->bytes);
-  }
-  Py_DECREF(what);
-  int64_t origin = fk_peer_record(self->peer, 0).started;
-  for (size_t i = step > 20 ? step - 20 : 0; message != NULL && i <= step; i++) {
-    struct fk_record record = fk_peer_record(self->peer, i);
-    PyObject *line = line_of(self, i, &record, origin);
-    PyObject *longer = line == NULL ? NULL : PyUnicode_FromFormat("%U\n%U", message, line);
-    Py_XDECREF(line);
-    Py_SETREF(message, longer);
-  }
-  if (message != NULL) {
-    PyErr_SetObject(PyExc_AssertionError, message);
-    Py_DECREF(message);
-  }
 }
 
 static PyObject *peer_verify(PeerObject *self, PyObject *unused) {
@@ -435,7 +286,7 @@ static PyObject *peer_verify(PeerObject *self, PyObject *unused) {
   for (size_t step = 0; step < self->peer->script.count; step++) {
     struct fk_record record = fk_peer_record(self->peer, step);
     if (record.state != FK_DONE) {
-      raise_failure(self, step, &record);
+      fk_raise_failure(self, step, &record);
       return NULL;
     }
   }
@@ -461,13 +312,23 @@ static PyObject *peer_repr(PeerObject *self) {
   return PyUnicode_FromFormat("<Peer %s, %zu of %zu steps done>", state, fk_peer_completed(self->peer), count);
 }
 
-PyDoc_STRVAR(peer_doc,
-             "Peer(script, connection=None, *, listen=None, deadline=10.0)\n--\n\n"
-             "Play a script, a sequence of steps, in a thread that never takes the GIL.\n\n"
-             "The peer has a connection (a socket or descriptor, which is duplicated), or listens ('tcp', 'tcp6',\n"
-             "'unix': see address), or its script connects. It ends after `deadline` seconds at the latest. As a\n"
-             "context manager it verifies at the end of the block, or stops if the block raises.\n\n"
-             "Raises ValueError or TypeError for a script that makes no sense, and OSError.");
+PyDoc_STRVAR(
+    peer_doc,
+    "Peer(script, connection=None, *, listen=None, bind=None, pair=None, backlog=128, receive_buffer=0, "
+    "send_buffer=0, deadline=10.0)\n--\n\n"
+    "Play a script, a sequence of steps, in a thread that never takes the GIL.\n\n"
+    "The peer starts with one of these, or with nothing, and its script connects:\n\n"
+    "connection: a socket, a file or a descriptor, which is duplicated; one that listens is for accept().\n"
+    "listen: 'tcp', 'tcp6' (a free port of the loopback address) or 'unix' (a free abstract name); see address.\n"
+    "bind: a socket for datagrams, 'udp', 'udp6' or 'unix'; see address.\n"
+    "pair: one end of a connected pair, whose other end take() gives: 'tcp', 'unix', 'datagram' (UNIX sockets),\n"
+    "'pipe_source' (the peer writes), 'pipe_sink' (the peer reads), 'pty_master' or 'pty_terminal' (raw).\n\n"
+    "backlog: as of listen(2); one connection more than that can wait to be accepted.\n"
+    "receive_buffer, send_buffer: SO_RCVBUF and SO_SNDBUF of the peer's socket in bytes, set before anything\n"
+    "else; what is accepted has them, too.\n"
+    "deadline: seconds after which the peer ends at the latest, 0 to 86400.\n\n"
+    "As a context manager it verifies at the end of the block, or stops if the block raises.\n\n"
+    "Raises ValueError or TypeError for a script that makes no sense, and OSError.");
 PyDoc_STRVAR(join_doc, "join($self, /, timeout=None)\n--\n\n"
                        "Wait until the script has ended and the thread is gone; returns whether it is.");
 PyDoc_STRVAR(wait_doc, "wait($self, /, steps, timeout=None)\n--\n\n"
@@ -476,6 +337,10 @@ PyDoc_STRVAR(stop_doc, "stop($self, /)\n--\n\n"
                        "End the script where it is, close its descriptors and join the thread.");
 PyDoc_STRVAR(release_doc, "release($self, /, count=1)\n--\n\n"
                           "Let that many hold() steps pass, now or when they come.");
+PyDoc_STRVAR(take_doc, "take($self, /)\n--\n\n"
+                       "Return the descriptor of the other end of the pair, once; it is the caller's to close then.\n"
+                       "Until it is taken it is closed with the peer.\n\n"
+                       "Raises ValueError if there is none.");
 PyDoc_STRVAR(verify_doc,
              "verify($self, /)\n--\n\n"
              "Wait for the end of the script and raise AssertionError if a step failed, was late or stopped.\n\n"
@@ -488,6 +353,7 @@ static PyMethodDef peer_methods[] = {
     {"wait", METHOD(peer_wait), METH_VARARGS | METH_KEYWORDS, wait_doc},
     {"stop", METHOD(peer_stop), METH_NOARGS, stop_doc},
     {"release", METHOD(peer_release), METH_VARARGS | METH_KEYWORDS, release_doc},
+    {"take", METHOD(peer_take), METH_NOARGS, take_doc},
     {"verify", METHOD(peer_verify), METH_NOARGS, verify_doc},
     {"__enter__", METHOD(peer_enter), METH_NOARGS, NULL},
     {"__exit__", METHOD(peer_exit), METH_VARARGS, NULL},
@@ -497,7 +363,7 @@ static PyMethodDef peer_methods[] = {
 #define GETTER(function) (getter)(void (*)(void)) function
 
 static PyGetSetDef peer_attributes[] = {
-    {"address", GETTER(peer_address), NULL, "where the peer listens, None if it does not", NULL},
+    {"address", GETTER(peer_address), NULL, "where the peer listens or is bound, else None", NULL},
     {"completed", GETTER(peer_completed), NULL, "how many steps are done", NULL},
     {"ended", GETTER(peer_ended), NULL, "whether the script has ended, in whatever way", NULL},
     {"log", GETTER(peer_log), NULL, "an Entry for each step that has begun", NULL},
@@ -524,6 +390,6 @@ int fk_add_peer_type(PyObject *module, struct fk_module *state) {
   if (state->peer_type == NULL || PyModule_AddType(module, state->peer_type) < 0) {
     return -1;
   }
-  state->entry_type = PyStructSequence_NewType(&entry_description);
+  state->entry_type = fk_make_entry_type();
   return state->entry_type == NULL ? -1 : PyModule_AddObjectRef(module, "Entry", (PyObject *)state->entry_type);
 }

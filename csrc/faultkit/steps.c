@@ -1,271 +1,105 @@
 /* Steps of scripts as Python sees them: dicts, the functions that make them, and their translation. */
-#include "module.h"
+#include "values.h"
 
 #include "pattern.h"
-#include "peer.h"
+#include "tls_context.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <sys/un.h>
 
 #define MOST_STEPS 100000
-#define MOST_CHUNKS 65536
-#define LONGEST_PAUSE 86400.0
 #define VERB_KEY "do"
-
-enum kind { SEED, COUNT, BYTES, SIZES, SECONDS, ADDRESS, BUFFER };
 
 struct field {
   const char *name;
-  enum kind kind;
+  enum fk_value kind;
   size_t at; /* offset in struct fk_step */
-  bool required;
-  bool positional;
+  enum { OPTIONAL, REQUIRED } need;
+  enum { BY_NAME, BY_PLACE } giving;
 };
 
-#define FIELD(field_name, kind, member, required, positional)                                                          \
-  { field_name, kind, offsetof(struct fk_step, member), required, positional }
+#define FIELD(field_name, kind, member, need, giving)                                                                  \
+  { field_name, FK_##kind, offsetof(struct fk_step, member), need, giving }
 #define END_OF_FIELDS                                                                                                  \
-  { NULL, SEED, 0, false, false }
+  { NULL, FK_FLAG, 0, OPTIONAL, BY_NAME }
+
+/* Fields that several verbs have. */
+#define CHUNKS FIELD("chunks", SIZES, chunks, OPTIONAL, BY_NAME)
+#define PAUSE FIELD("pause", SECONDS, pause, OPTIONAL, BY_NAME)
+#define SENDER FIELD("sender", ADDRESS, address, OPTIONAL, BY_NAME)
+#define COUNT(giving) FIELD("count", COUNT, count, OPTIONAL, giving)
+#define PATTERN                                                                                                        \
+  FIELD("seed", SEED, seed, REQUIRED, BY_PLACE), FIELD("size", SIZE, size, REQUIRED, BY_PLACE),                        \
+      FIELD("offset", SIZE, offset, OPTIONAL, BY_NAME)
 
 static const struct field no_fields[] = {END_OF_FIELDS};
-static const struct field connect_fields[] = {FIELD("address", ADDRESS, address, true, true), END_OF_FIELDS};
+static const struct field accept_fields[] = {COUNT(BY_PLACE), END_OF_FIELDS};
+static const struct field connect_fields[] = {
+    FIELD("address", ADDRESS, address, OPTIONAL, BY_PLACE),
+    COUNT(BY_NAME),
+    FIELD("type", SOCKET_TYPE, type, OPTIONAL, BY_NAME),
+    FIELD("local", LOCAL, local, OPTIONAL, BY_NAME),
+    FIELD("receive_buffer", BUFFER_SIZE, buffers.receive, OPTIONAL, BY_NAME),
+    FIELD("send_buffer", BUFFER_SIZE, buffers.send, OPTIONAL, BY_NAME),
+    END_OF_FIELDS,
+};
+static const struct field use_fields[] = {
+    FIELD("first", FIRST, first, REQUIRED, BY_PLACE),
+    COUNT(BY_PLACE),
+    END_OF_FIELDS,
+};
 static const struct field buffers_fields[] = {
-    FIELD("receive", BUFFER, receive_buffer, false, false),
-    FIELD("send", BUFFER, send_buffer, false, false),
+    FIELD("receive", BUFFER_SIZE, buffers.receive, OPTIONAL, BY_NAME),
+    FIELD("send", BUFFER_SIZE, buffers.send, OPTIONAL, BY_NAME),
     END_OF_FIELDS,
 };
 static const struct field send_fields[] = {
-    FIELD("data", BYTES, data, true, true),
-    FIELD("chunks", SIZES, chunks, false, false),
-    FIELD("pause", SECONDS, pause, false, false),
+    FIELD("data", BYTES, data, REQUIRED, BY_PLACE),
+    CHUNKS,
+    PAUSE,
+    FIELD("to", ADDRESS, address, OPTIONAL, BY_NAME),
+    FIELD("more", FLAG, more, OPTIONAL, BY_NAME),
+    FIELD("urgent", FLAG, urgent, OPTIONAL, BY_NAME),
     END_OF_FIELDS,
 };
 static const struct field send_pattern_fields[] = {
-    FIELD("seed", SEED, seed, true, true),        FIELD("size", COUNT, size, true, true),
-    FIELD("offset", COUNT, offset, false, false), FIELD("chunks", SIZES, chunks, false, false),
-    FIELD("pause", SECONDS, pause, false, false), END_OF_FIELDS,
+    PATTERN, CHUNKS, PAUSE, FIELD("to", ADDRESS, address, OPTIONAL, BY_NAME), END_OF_FIELDS,
 };
-static const struct field receive_fields[] = {FIELD("size", COUNT, size, true, true), END_OF_FIELDS};
-static const struct field expect_fields[] = {FIELD("data", BYTES, data, true, true), END_OF_FIELDS};
-static const struct field expect_pattern_fields[] = {
-    FIELD("seed", SEED, seed, true, true),
-    FIELD("size", COUNT, size, true, true),
-    FIELD("offset", COUNT, offset, false, false),
+static const struct field send_ancillary_fields[] = {
+    FIELD("data", BYTES, data, REQUIRED, BY_PLACE),
+    FIELD("descriptors", DESCRIPTORS, descriptors, OPTIONAL, BY_NAME),
+    FIELD("credentials", FLAG, credentials, OPTIONAL, BY_NAME),
+    FIELD("to", ADDRESS, address, OPTIONAL, BY_NAME),
     END_OF_FIELDS,
 };
-static const struct field echo_fields[] = {FIELD("size", COUNT, size, false, true), END_OF_FIELDS};
-static const struct field pause_fields[] = {FIELD("seconds", SECONDS, pause, true, true), END_OF_FIELDS};
+static const struct field receive_fields[] = {
+    FIELD("size", SIZE, size, REQUIRED, BY_PLACE), CHUNKS, PAUSE, SENDER, END_OF_FIELDS,
+};
+static const struct field expect_fields[] = {
+    FIELD("data", BYTES, data, REQUIRED, BY_PLACE), CHUNKS, PAUSE, SENDER, END_OF_FIELDS,
+};
+static const struct field expect_pattern_fields[] = {PATTERN, CHUNKS, PAUSE, SENDER, END_OF_FIELDS};
+static const struct field drain_fields[] = {CHUNKS, PAUSE, END_OF_FIELDS};
+static const struct field echo_fields[] = {FIELD("size", SIZE, size, OPTIONAL, BY_PLACE), END_OF_FIELDS};
+static const struct field pause_fields[] = {FIELD("seconds", SECONDS, pause, REQUIRED, BY_PLACE), END_OF_FIELDS};
 
-#define accept_fields no_fields
+#define unlisten_fields no_fields
+#define expect_silence_fields pause_fields
 #define expect_eof_fields no_fields
 #define expect_reset_fields no_fields
-#define drain_fields no_fields
+#define expect_descriptors_closed_fields no_fields
 #define hold_fields no_fields
 #define shutdown_fields no_fields
 #define close_fields no_fields
 #define reset_fields no_fields
 
+#include "tls_fields.h"
+
 static const struct field *const fields_of[] = {
-#define FIELDS(name) name##_fields,
+#define FIELDS(name, scope) name##_fields,
     FK_VERBS(FIELDS)
 #undef FIELDS
 };
-
-static int parse_count(PyObject *value, uint64_t most, uint64_t *result) {
-  PyObject *number = PyNumber_Index(value);
-  if (number == NULL) {
-    return -1;
-  }
-  unsigned long long count = PyLong_AsUnsignedLongLong(number);
-  Py_DECREF(number);
-  if (PyErr_Occurred() != NULL && !PyErr_ExceptionMatches(PyExc_OverflowError)) {
-    return -1;
-  }
-  if (PyErr_Occurred() != NULL || count > most) {
-    PyErr_Format(PyExc_ValueError, "must be from 0 to %llu, not %R", (unsigned long long)most, value);
-    return -1;
-  }
-  *result = count;
-  return 0;
-}
-
-static int parse_bytes(PyObject *value, struct fk_bytes *result) {
-  Py_buffer view;
-  if (PyObject_GetBuffer(value, &view, PyBUF_SIMPLE) < 0) {
-    return -1;
-  }
-  uint8_t *copy = malloc((size_t)view.len + 1);
-  if (copy == NULL) {
-    PyBuffer_Release(&view);
-    PyErr_NoMemory();
-    return -1;
-  }
-  if (view.len > 0) {
-    memcpy(copy, view.buf, (size_t)view.len);
-  }
-  *result = (struct fk_bytes){copy, (size_t)view.len};
-  PyBuffer_Release(&view);
-  return 0;
-}
-
-static int parse_sizes(PyObject *value, struct fk_sizes *result) {
-  if (!PyTuple_Check(value) && !PyList_Check(value)) {
-    PyErr_Format(PyExc_TypeError, "must be a tuple of sizes, not %.100s", Py_TYPE(value)->tp_name);
-    return -1;
-  }
-  PyObject *items = PySequence_Tuple(value);
-  if (items == NULL) {
-    return -1;
-  }
-  Py_ssize_t count = PyTuple_GET_SIZE(items);
-  size_t *values = NULL;
-  if (count > MOST_CHUNKS) {
-    PyErr_Format(PyExc_ValueError, "must be at most %d sizes, not %zd", MOST_CHUNKS, count);
-    goto failed;
-  }
-  values = malloc(((size_t)count + 1) * sizeof *values);
-  if (values == NULL) {
-    PyErr_NoMemory();
-    goto failed;
-  }
-  for (Py_ssize_t i = 0; i < count; i++) {
-    uint64_t size;
-    if (parse_count(PyTuple_GET_ITEM(items, i), FK_PATTERN_LIMIT, &size) < 0) {
-      goto failed;
-    }
-    if (size == 0) {
-      PyErr_SetString(PyExc_ValueError, "must be sizes of at least 1");
-      goto failed;
-    }
-    values[i] = (size_t)size;
-  }
-  Py_DECREF(items);
-  *result = (struct fk_sizes){values, (size_t)count};
-  return 0;
-
-failed:
-  free(values);
-  Py_DECREF(items);
-  return -1;
-}
-
-static int parse_seconds(PyObject *value, int64_t *result) {
-  double seconds = PyFloat_AsDouble(value);
-  if (seconds == -1.0 && PyErr_Occurred() != NULL) {
-    return -1;
-  }
-  if (!(seconds >= 0.0 && seconds <= LONGEST_PAUSE)) {
-    PyErr_Format(PyExc_ValueError, "must be from 0 to %d seconds, not %R", (int)LONGEST_PAUSE, value);
-    return -1;
-  }
-  *result = (int64_t)(seconds * (double)FK_SECOND);
-  return 0;
-}
-
-static int parse_path(PyObject *value, struct fk_address *result) {
-  struct sockaddr_un *address = (struct sockaddr_un *)&result->value;
-  PyObject *path = PyBytes_Check(value) ? Py_NewRef(value) : PyUnicode_EncodeFSDefault(value);
-  if (path == NULL) {
-    return -1;
-  }
-  size_t size = (size_t)PyBytes_GET_SIZE(path);
-  if (size == 0 || size >= sizeof address->sun_path) {
-    PyErr_Format(PyExc_ValueError, "must be a path of 1 to %zu bytes", sizeof address->sun_path - 1);
-    Py_DECREF(path);
-    return -1;
-  }
-  address->sun_family = AF_UNIX;
-  memcpy(address->sun_path, PyBytes_AS_STRING(path), size);
-  bool abstract = address->sun_path[0] == '\0';
-  result->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + (abstract ? 0 : 1));
-  Py_DECREF(path);
-  return 0;
-}
-
-/* An address is (IP address, port) or longer, as socket.getsockname() gives it, or the path of a UNIX socket. */
-static int parse_address(PyObject *value, struct fk_address *result) {
-  if (PyUnicode_Check(value) || PyBytes_Check(value)) {
-    return parse_path(value, result);
-  }
-  bool is_pair = (PyTuple_Check(value) || PyList_Check(value)) && PySequence_Size(value) >= 2;
-  if (!is_pair) {
-    PyErr_Format(PyExc_TypeError, "must be (IP address, port) or a path, not %R", value);
-    return -1;
-  }
-  PyObject *host = PySequence_GetItem(value, 0);
-  PyObject *port = host == NULL ? NULL : PySequence_GetItem(value, 1);
-  int outcome = -1;
-  uint64_t number;
-  if (port == NULL || parse_count(port, UINT16_MAX, &number) < 0) {
-    goto done;
-  }
-  const char *text = PyUnicode_Check(host) ? PyUnicode_AsUTF8(host) : NULL;
-  struct sockaddr_in *ip4 = (struct sockaddr_in *)&result->value;
-  struct sockaddr_in6 *ip6 = (struct sockaddr_in6 *)&result->value;
-  if (text != NULL && inet_pton(AF_INET, text, &ip4->sin_addr) == 1) {
-    ip4->sin_family = AF_INET;
-    ip4->sin_port = htons((uint16_t)number);
-    result->size = sizeof *ip4;
-    outcome = 0;
-  } else if (text != NULL && inet_pton(AF_INET6, text, &ip6->sin6_addr) == 1) {
-    ip6->sin6_family = AF_INET6;
-    ip6->sin6_port = htons((uint16_t)number);
-    result->size = sizeof *ip6;
-    outcome = 0;
-  } else if (PyErr_Occurred() == NULL) {
-    PyErr_Format(PyExc_ValueError, "must have an IP address in numbers, not %R", host);
-  }
-done:
-  Py_XDECREF(port);
-  Py_XDECREF(host);
-  return outcome;
-}
-
-static int parse_value(PyObject *value, const struct field *field, struct fk_step *step) {
-  void *target = (char *)step + field->at;
-  uint64_t count = 0;
-  switch (field->kind) {
-  case SEED:
-    return parse_count(value, UINT64_MAX, target);
-  case COUNT:
-    return parse_count(value, FK_PATTERN_LIMIT, target);
-  case BYTES:
-    return parse_bytes(value, target);
-  case SIZES:
-    return parse_sizes(value, target);
-  case SECONDS:
-    return parse_seconds(value, target);
-  case ADDRESS:
-    return parse_address(value, target);
-  case BUFFER:
-    if (parse_count(value, INT32_MAX, &count) < 0) {
-      return -1;
-    }
-    *(int *)target = (int)count;
-    return 0;
-  }
-  return 0;
-}
-
-/* Put "PREFIX: " before the message of the exception that is set, if it is one of ours to explain. */
-static void prefix_error(PyObject *prefix) {
-  if (prefix == NULL || !(PyErr_ExceptionMatches(PyExc_ValueError) || PyErr_ExceptionMatches(PyExc_TypeError))) {
-    Py_XDECREF(prefix);
-    return;
-  }
-  PyObject *type;
-  PyObject *value;
-  PyObject *trace;
-  PyErr_Fetch(&type, &value, &trace);
-  PyErr_Format(type, "%U: %S", prefix, value);
-  Py_XDECREF(type);
-  Py_XDECREF(value);
-  Py_XDECREF(trace);
-  Py_DECREF(prefix);
-}
 
 static const struct field *field_named(enum fk_verb verb, PyObject *name) {
   for (const struct field *field = fields_of[verb]; field->name != NULL; field++) {
@@ -276,12 +110,25 @@ static const struct field *field_named(enum fk_verb verb, PyObject *name) {
   return NULL;
 }
 
+/* Make what TLS begins with, so that what is wrong with it is found now. Returns 0, or -1 with an exception set. */
+static int make_tls_context(struct fk_step *step) {
+  char reason[FK_TLS_REASON];
+  step->tls.server = step->verb == FK_VERB_tls_server;
+  step->tls_context = fk_tls_context_new(&step->tls, reason);
+  if (step->tls_context == NULL) {
+    PyErr_SetString(PyExc_ValueError, reason);
+    return -1;
+  }
+  return 0;
+}
+
 /* Translate the fields in `given` (the key VERB_KEY is skipped). Returns 0, or -1 with an exception set. */
 static int parse_fields(enum fk_verb verb, PyObject *given, struct fk_step *step) {
   PyObject *name;
   PyObject *value;
   Py_ssize_t position = 0;
-  *step = (struct fk_step){.verb = verb};
+  *step = (struct fk_step){
+      .verb = verb, .count = 1, .type = SOCK_STREAM, .tls = {.tickets = 2}, .level = 2 /* fatal */, .mask = UINT8_MAX};
   while (PyDict_Next(given, &position, &name, &value)) {
     if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, VERB_KEY) == 0) {
       continue;
@@ -292,15 +139,15 @@ static int parse_fields(enum fk_verb verb, PyObject *given, struct fk_step *step
       goto failed;
     }
     Py_INCREF(value); /* translating may run code that changes the dict */
-    int outcome = parse_value(value, field, step);
+    int outcome = fk_parse_value(value, field->kind, (char *)step + field->at);
     Py_DECREF(value);
     if (outcome < 0) {
-      prefix_error(PyUnicode_FromString(field->name));
+      fk_prefix_error(PyUnicode_FromString(field->name));
       goto failed;
     }
   }
   for (const struct field *field = fields_of[verb]; field->name != NULL; field++) {
-    if (field->required) {
+    if (field->need == REQUIRED) {
       PyObject *key = PyUnicode_FromString(field->name);
       int found = key == NULL ? -1 : PyDict_Contains(given, key);
       Py_XDECREF(key);
@@ -314,6 +161,9 @@ static int parse_fields(enum fk_verb verb, PyObject *given, struct fk_step *step
   }
   if (step->offset > FK_PATTERN_LIMIT - step->size) {
     PyErr_SetString(PyExc_ValueError, "offset + size must not be above 2**62");
+    goto failed;
+  }
+  if ((verb == FK_VERB_tls_server || verb == FK_VERB_tls_client) && make_tls_context(step) < 0) {
     goto failed;
   }
   return 0;
@@ -340,34 +190,51 @@ static int parse_step(PyObject *copy, struct fk_step *step) {
     return -1;
   }
   if (parse_fields(verb, copy, step) < 0) {
-    prefix_error(PyUnicode_FromString(fk_verb_name(verb)));
+    fk_prefix_error(PyUnicode_FromString(fk_verb_name(verb)));
     return -1;
   }
   return 0;
 }
 
+/* Collect what an iterable gives, but no more steps than a script can have: it may be endless. Returns a new list. */
+static PyObject *collect(PyObject *steps) {
+  PyObject *iterator = PyObject_GetIter(steps);
+  PyObject *list = iterator == NULL ? NULL : PyList_New(0);
+  PyObject *step;
+  while (list != NULL && (step = PyIter_Next(iterator)) != NULL) {
+    if (PyList_GET_SIZE(list) == MOST_STEPS) {
+      PyErr_Format(PyExc_ValueError, "a script has at most %d steps", MOST_STEPS);
+      Py_CLEAR(list);
+    } else if (PyList_Append(list, step) < 0) {
+      Py_CLEAR(list);
+    }
+    Py_DECREF(step);
+  }
+  Py_XDECREF(iterator);
+  if (list != NULL && PyErr_Occurred() != NULL) {
+    Py_CLEAR(list);
+  }
+  return list;
+}
+
 PyObject *fk_parse_script(PyObject *steps, struct fk_script *script) {
   *script = (struct fk_script){NULL, 0};
-  PyObject *given = PySequence_Tuple(steps);
+  PyObject *given = collect(steps);
   if (given == NULL) {
     return NULL;
   }
-  Py_ssize_t count = PyTuple_GET_SIZE(given);
-  PyObject *copies = NULL;
-  if (count > MOST_STEPS) {
-    PyErr_Format(PyExc_ValueError, "a script has at most %d steps, not %zd", MOST_STEPS, count);
+  Py_ssize_t count = PyList_GET_SIZE(given);
+  PyObject *copies = PyTuple_New(count);
+  if (copies == NULL) {
     goto failed;
   }
-  copies = PyTuple_New(count);
   script->steps = calloc((size_t)count + 1, sizeof *script->steps);
-  if (copies == NULL || script->steps == NULL) {
-    if (copies != NULL) {
-      PyErr_NoMemory();
-    }
+  if (script->steps == NULL) {
+    PyErr_NoMemory();
     goto failed;
   }
   for (Py_ssize_t i = 0; i < count; i++) {
-    PyObject *step = PyTuple_GET_ITEM(given, i);
+    PyObject *step = PyList_GET_ITEM(given, i);
     PyObject *copy = NULL;
     if (!PyDict_Check(step)) {
       PyErr_Format(PyExc_TypeError, "must be a dict, not %.100s", Py_TYPE(step)->tp_name);
@@ -376,7 +243,7 @@ PyObject *fk_parse_script(PyObject *steps, struct fk_script *script) {
     }
     if (copy == NULL || parse_step(copy, &script->steps[i]) < 0) {
       Py_XDECREF(copy);
-      prefix_error(PyUnicode_FromFormat("step %zd", i + 1));
+      fk_prefix_error(PyUnicode_FromFormat("step %zd", i + 1));
       goto failed;
     }
     script->count++;
@@ -439,9 +306,9 @@ static PyObject *make_step(enum fk_verb verb, PyObject *args, PyObject *kwargs) 
     for (Py_ssize_t skipped = 0; field->name != NULL && skipped < i; skipped++) {
       field++;
     }
-    if (field->name == NULL || !field->positional) {
+    if (field->name == NULL || field->giving != BY_PLACE) {
       PyErr_SetString(PyExc_TypeError, "too many positional arguments");
-      prefix_error(Py_NewRef(name));
+      fk_prefix_error(Py_NewRef(name));
       goto failed;
     }
     if (PyDict_SetItemString(step, field->name, PyTuple_GET_ITEM(args, i)) < 0) {
@@ -463,7 +330,7 @@ static PyObject *make_step(enum fk_verb verb, PyObject *args, PyObject *kwargs) 
     }
   }
   if (parse_fields(verb, step, &translated) < 0) {
-    prefix_error(Py_NewRef(name));
+    fk_prefix_error(Py_NewRef(name));
     goto failed;
   }
   fk_step_clear(&translated);
@@ -476,7 +343,7 @@ failed:
   return NULL;
 }
 
-#define MAKER(name)                                                                                                    \
+#define MAKER(name, scope)                                                                                             \
   static PyObject *make_##name(PyObject *module, PyObject *args, PyObject *kwargs) {                                   \
     (void)module;                                                                                                      \
     return make_step(FK_VERB_##name, args, kwargs);                                                                    \
@@ -484,8 +351,9 @@ failed:
 FK_VERBS(MAKER)
 
 #include "step_docs.h"
+#include "tls_docs.h"
 
 PyMethodDef fk_step_methods[] = {
-#define METHOD(name) {#name, (PyCFunction)(void (*)(void))make_##name, METH_VARARGS | METH_KEYWORDS, name##_doc},
+#define METHOD(name, scope) {#name, (PyCFunction)(void (*)(void))make_##name, METH_VARARGS | METH_KEYWORDS, name##_doc},
     FK_VERBS(METHOD){NULL, NULL, 0, NULL},
 };

@@ -1,5 +1,5 @@
 /* How a peer waits: for a descriptor, for a time, for a release; never past its deadline, never past a stop. */
-#include "peer.h"
+#include "actions.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -44,13 +44,21 @@ enum fk_state fk_peer_await(struct fk_peer *peer, int descriptor, short events) 
   return state;
 }
 
+enum fk_state fk_peer_await_until(struct fk_peer *peer, int descriptor, short events, int64_t until, bool *happened) {
+  enum fk_state state;
+  do {
+    state = poll_once(peer, descriptor, events, until, happened);
+  } while (state == FK_DONE && !*happened && fk_now() < until);
+  return state;
+}
+
 enum fk_state fk_peer_sleep(struct fk_peer *peer, int64_t until) {
   bool happened;
-  enum fk_state state = FK_DONE;
-  while (state == FK_DONE && fk_now() < until) {
-    state = poll_once(peer, -1, 0, until, &happened);
-  }
-  return state;
+  return fk_peer_await_until(peer, -1, 0, until, &happened);
+}
+
+enum fk_state fk_do_pause(struct fk_peer *peer, const struct fk_step *step) {
+  return fk_peer_sleep(peer, fk_now() + step->pause);
 }
 
 static bool use_permit(struct fk_peer *peer) {
@@ -61,7 +69,8 @@ static bool use_permit(struct fk_peer *peer) {
   return permitted;
 }
 
-enum fk_state fk_peer_hold(struct fk_peer *peer) {
+enum fk_state fk_do_hold(struct fk_peer *peer, const struct fk_step *step) {
+  (void)step;
   bool happened;
   enum fk_state state = FK_DONE;
   while (state == FK_DONE && !use_permit(peer)) {

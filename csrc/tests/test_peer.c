@@ -28,7 +28,7 @@ static struct scene begin(const struct fk_step *steps, size_t count, int64_t pat
   close(ends[1]);
   scene.ours = ends[0];
   scene.peer =
-      fk_peer_start(&script, (struct fk_endpoint){-1, FK_NOTHING}, connection, fk_now() + patience * FK_SECOND);
+      fk_peer_start(&script, (struct fk_endpoint){.descriptor = -1}, connection, fk_now() + patience * FK_SECOND);
   CHECK(scene.peer != NULL);
   return scene;
 }

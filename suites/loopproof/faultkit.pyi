@@ -11,6 +11,7 @@ class _HasFileno(Protocol):
 
 _Step = Mapping[str, Any]
 _Address = str | bytes | tuple[Any, ...]
+_Pair = Literal["tcp", "unix", "datagram", "pipe_source", "pipe_sink", "pty_master", "pty_terminal"]
 
 class Entry(NamedTuple):
     """What happened in one step of a peer; times are in seconds of time.monotonic()."""
@@ -31,7 +32,12 @@ class Peer:
         script: Iterable[_Step],
         connection: int | _HasFileno | None = None,
         *,
-        listen: str | None = None,
+        listen: Literal["tcp", "tcp6", "unix"] | None = None,
+        bind: Literal["udp", "udp6", "unix"] | None = None,
+        pair: _Pair | None = None,
+        backlog: int = 128,
+        receive_buffer: int = 0,
+        send_buffer: int = 0,
         deadline: float | None = None,
     ) -> Self: ...
     @property
@@ -48,6 +54,7 @@ class Peer:
     def wait(self, steps: int, timeout: float | None = None) -> bool: ...
     def stop(self) -> None: ...
     def release(self, count: int = 1) -> None: ...
+    def take(self) -> int: ...
     def verify(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -112,31 +119,79 @@ class GuardedBuffer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
 
-def accept() -> dict[str, Any]:
-    """Step: wait for a connection on the peer's listening socket."""
+def accept(count: int = 1) -> dict[str, Any]:
+    """Step: wait for so many connections on the peer's listening socket, and select them."""
 
-def connect(address: _Address) -> dict[str, Any]:
-    """Step: connect to (IP address, port, ...), or to the path of a UNIX stream socket."""
+def connect(
+    address: _Address | None = None,
+    *,
+    count: int = 1,
+    type: Literal["stream", "datagram", "seqpacket"] = "stream",  # noqa: A002  (its name in the socket module)
+    local: _Address | None = None,
+    receive_buffer: int = 0,
+    send_buffer: int = 0,
+) -> dict[str, Any]:
+    """Step: connect so many new sockets to (IP address, port, ...) or the path of a UNIX socket, and select them."""
+
+def use(first: int, count: int = 1) -> dict[str, Any]:
+    """Step: select connections, numbered from 0 in the order in which they were made."""
+
+def unlisten() -> dict[str, Any]:
+    """Step: close the listening socket."""
 
 def buffers(*, receive: int = 0, send: int = 0) -> dict[str, Any]:
     """Step: set SO_RCVBUF and SO_SNDBUF in bytes; 0 leaves it."""
 
-def send(data: Buffer, *, chunks: Iterable[int] = (), pause: float = 0.0) -> dict[str, Any]:
+def send(
+    data: Buffer,
+    *,
+    chunks: Iterable[int] = (),
+    pause: float = 0.0,
+    to: _Address | None = None,
+    more: bool = False,
+    urgent: bool = False,
+) -> dict[str, Any]:
     """Step: send bytes in pieces of the given sizes in turn, with a pause in seconds between them."""
 
 def send_pattern(
-    seed: int, size: int, *, offset: int = 0, chunks: Iterable[int] = (), pause: float = 0.0
+    seed: int,
+    size: int,
+    *,
+    offset: int = 0,
+    chunks: Iterable[int] = (),
+    pause: float = 0.0,
+    to: _Address | None = None,
 ) -> dict[str, Any]:
     """Step: send bytes of the pattern of a seed."""
 
-def receive(size: int) -> dict[str, Any]:
-    """Step: receive that many bytes, whatever they are."""
+def send_ancillary(
+    data: Buffer, *, descriptors: int = 0, credentials: bool = False, to: _Address | None = None
+) -> dict[str, Any]:
+    """Step: send bytes on a UNIX socket with descriptors or credentials."""
 
-def expect(data: Buffer) -> dict[str, Any]:
+def receive(
+    size: int, *, chunks: Iterable[int] = (), pause: float = 0.0, sender: _Address | None = None
+) -> dict[str, Any]:
+    """Step: receive that many bytes, whatever they are, in pieces; on a datagram socket a piece is one datagram."""
+
+def expect(
+    data: Buffer, *, chunks: Iterable[int] = (), pause: float = 0.0, sender: _Address | None = None
+) -> dict[str, Any]:
     """Step: receive exactly these bytes."""
 
-def expect_pattern(seed: int, size: int, *, offset: int = 0) -> dict[str, Any]:
+def expect_pattern(
+    seed: int,
+    size: int,
+    *,
+    offset: int = 0,
+    chunks: Iterable[int] = (),
+    pause: float = 0.0,
+    sender: _Address | None = None,
+) -> dict[str, Any]:
     """Step: receive bytes of the pattern of a seed."""
+
+def expect_silence(seconds: float) -> dict[str, Any]:
+    """Step: wait for a time in which nothing comes."""
 
 def expect_eof() -> dict[str, Any]:
     """Step: wait for the end of the stream; fails if anything comes before it."""
@@ -144,7 +199,10 @@ def expect_eof() -> dict[str, Any]:
 def expect_reset() -> dict[str, Any]:
     """Step: wait for a reset of the connection."""
 
-def drain() -> dict[str, Any]:
+def expect_descriptors_closed() -> dict[str, Any]:
+    """Step: wait until nobody has a descriptor any more that send_ancillary() has sent."""
+
+def drain(*, chunks: Iterable[int] = (), pause: float = 0.0) -> dict[str, Any]:
     """Step: receive until the end of the stream."""
 
 def echo(size: int = 0) -> dict[str, Any]:
@@ -164,6 +222,93 @@ def close() -> dict[str, Any]:
 
 def reset() -> dict[str, Any]:
     """Step: reset the TCP connection."""
+
+def tls_server(
+    certificate: Buffer,
+    key: Buffer,
+    *,
+    authority: Buffer = b"",
+    server_name: str = "",
+    alpn: Sequence[str] = (),
+    version: Literal["", "1.2", "1.3"] = "",
+    fragment: int = 0,
+    request_certificate: bool = False,
+    tickets: int = 2,
+) -> dict[str, Any]:
+    """Step: begin TLS as the server, with what is in PEM; nothing is sent before tls_handshake()."""
+
+def tls_client(
+    *,
+    certificate: Buffer = b"",
+    key: Buffer = b"",
+    authority: Buffer = b"",
+    server_name: str = "",
+    alpn: Sequence[str] = (),
+    version: Literal["", "1.2", "1.3"] = "",
+    fragment: int = 0,
+    resume: bool = False,
+) -> dict[str, Any]:
+    """Step: begin TLS as the client; without an authority it believes everybody."""
+
+def tls_early_data(data: Buffer) -> dict[str, Any]:
+    """Step: send the first flight of a handshake with data in it, allowed or not."""
+
+def tls_handshake(*, flights: int = 0, limit: int = 0) -> dict[str, Any]:
+    """Step: shake hands to the end, or until so many flights or bytes have been sent."""
+
+def tls_segments(sizes: Iterable[int] = (), *, pause: float = 0.0) -> dict[str, Any]:
+    """Step: cut what goes out from now on into pieces of the given sizes in turn."""
+
+def tls_cork() -> dict[str, Any]:
+    """Step: let the records of the steps that follow wait."""
+
+def tls_arrange(order: Iterable[int]) -> dict[str, Any]:
+    """Step: make what is corked the records of these numbers: reorder, repeat, drop."""
+
+def tls_corrupt(record: int, offset: int, *, mask: int = 255) -> dict[str, Any]:
+    """Step: turn bits in one byte of a corked record."""
+
+def tls_cut(record: int, size: int) -> dict[str, Any]:
+    """Step: leave only the first bytes of a corked record."""
+
+def tls_uncork() -> dict[str, Any]:
+    """Step: send what is corked, together."""
+
+def tls_raw(data: Buffer) -> dict[str, Any]:
+    """Step: send bytes as they are, in the middle of TLS."""
+
+def tls_record(content_type: int, data: Buffer) -> dict[str, Any]:
+    """Step: send a record of any type and size, protected as it has to be."""
+
+def tls_alert(description: int, *, level: int = 2) -> dict[str, Any]:
+    """Step: send an alert by its number; level 1 is a warning, 2 fatal."""
+
+def tls_close_notify() -> dict[str, Any]:
+    """Step: say that nothing follows, whatever follows."""
+
+def tls_renegotiate() -> dict[str, Any]:
+    """Step: ask for a new handshake (TLS 1.2)."""
+
+def tls_key_update(*, request: bool = False) -> dict[str, Any]:
+    """Step: use new keys from now on, and ask the other side to do so, too (TLS 1.3)."""
+
+def tls_tickets(count: int = 1) -> dict[str, Any]:
+    """Step: send session tickets (a server of TLS 1.3)."""
+
+def tls_expect_alert(description: int) -> dict[str, Any]:
+    """Step: wait for that alert."""
+
+def tls_expect_message(message_type: int) -> dict[str, Any]:
+    """Step: wait for a handshake message of a type."""
+
+def tls_expect_close_notify() -> dict[str, Any]:
+    """Step: wait for close_notify; what comes before it is thrown away."""
+
+def tls_expect_truncation() -> dict[str, Any]:
+    """Step: wait for the end of the stream without close_notify; what comes before it is thrown away."""
+
+def tls_forget() -> dict[str, Any]:
+    """Step: end TLS without a word; what follows moves bytes as they are."""
 
 def pattern(seed: int, size: int, offset: int = 0) -> bytes:
     """Return a part of the endless pseudo-random stream of a seed."""

@@ -1,5 +1,6 @@
-"""The fault kit seen from Python: peers, patterns, observers, reports of crashes."""
+"""The fault kit seen from Python: patterns, observers, reports of crashes."""
 
+import doctest
 import os
 import signal
 import socket
@@ -12,90 +13,11 @@ import pytest
 from loopproof import faultkit
 
 
-@pytest.mark.parametrize("size", [0, 1, 7, 8, 65_537, 3_000_000])
-def test_an_echo_gives_the_pattern_back(size: int) -> None:
-    sent = faultkit.pattern(seed=7, size=size)
-    with faultkit.Peer([faultkit.accept(), faultkit.echo(), faultkit.close()], listen="tcp") as peer:
-        received = bytearray()
-        with socket.create_connection(peer.address) as ours:
-
-            def send() -> None:
-                ours.sendall(sent)
-                ours.shutdown(socket.SHUT_WR)
-
-            sender = threading.Thread(target=send)
-            sender.start()
-            while data := ours.recv(65_536):
-                received += data
-            sender.join()
-    assert faultkit.verify_pattern(received, seed=7) is None
-    assert len(received) == size
-    assert [entry.state for entry in peer.log] == ["done"] * 3
-    assert peer.log[1].bytes == size
-
-
-@pytest.mark.parametrize("listen", ["tcp", "tcp6", "unix"])
-def test_a_peer_listens(listen: str) -> None:
-    families = {"tcp": socket.AF_INET, "tcp6": socket.AF_INET6, "unix": socket.AF_UNIX}
-    script = [faultkit.accept(), faultkit.send(b"hello"), faultkit.expect_eof()]
-    with faultkit.Peer(script, listen=listen) as peer, socket.socket(families[listen]) as ours:
-        ours.connect(peer.address)
-        assert ours.recv(5, socket.MSG_WAITALL) == b"hello"
-        ours.shutdown(socket.SHUT_WR)
-
-
-def test_a_peer_connects() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        script = [faultkit.connect(server.getsockname()), faultkit.expect(b"hello"), faultkit.reset()]
-        with faultkit.Peer(script):
-            ours, _ = server.accept()
-            with ours:
-                ours.sendall(b"hello")
-                with pytest.raises(ConnectionResetError):
-                    ours.recv(1)
-
-
-def test_a_wrong_byte_is_named_with_its_offset() -> None:
-    ours, theirs = socket.socketpair()
-    data = bytearray(faultkit.pattern(seed=3, size=100_000))
-    data[70_000] ^= 1
-    with ours, theirs:
-        peer = faultkit.Peer([faultkit.expect_pattern(3, 100_000)], theirs)
-        ours.sendall(data)
-        with pytest.raises(AssertionError, match=r"step 1 of 1, expect_pattern\(.*70000|70,000"):
-            peer.verify()
-    assert faultkit.verify_pattern(data, seed=3) == 70_000
-
-
-def test_the_deadline_ends_a_peer_that_waits() -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        peer = faultkit.Peer([faultkit.receive(1)], theirs, deadline=0.05)
-        with pytest.raises(AssertionError, match="deadline of the peer"):
-            peer.verify()
-
-
-def test_a_peer_is_held_released_and_stopped() -> None:
-    ours, theirs = socket.socketpair()
-    before = faultkit.threads()
-    with ours, theirs:
-        peer = faultkit.Peer([faultkit.hold(), faultkit.send(b"x"), faultkit.hold()], theirs)
-        assert not peer.wait(1, timeout=0.01)
-        peer.release()
-        assert peer.wait(2)
-        assert ours.recv(1) == b"x"
-        peer.stop()
-        assert peer.ended
-    assert faultkit.threads() == before
-
-
-@pytest.mark.parametrize(
-    ("script", "error"),
-    [([{"do": "dance"}], ValueError), ([1], TypeError), ([{"do": "accept"}], ValueError), (None, TypeError)],
-)
-def test_a_script_that_makes_no_sense_is_refused(script: object, error: type[Exception]) -> None:
-    with pytest.raises(error):
-        faultkit.Peer(script)
+def test_the_page_of_examples_is_true() -> None:
+    options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    failures, examples = doctest.testmod(faultkit, optionflags=options)
+    assert examples > 20
+    assert failures == 0
 
 
 def test_a_pattern_can_be_had_in_parts() -> None:
