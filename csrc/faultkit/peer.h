@@ -4,12 +4,11 @@
 
 #include "endpoint.h"
 #include "script.h"
+#include "thread.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
-#define FK_SECOND INT64_C(1000000000)
 #define FK_DETAIL 400
 #define FK_BUFFER ((size_t)256 * 1024)
 
@@ -55,8 +54,6 @@ struct fk_peer {
   bool joined;
   pid_t tid; /* 0 until the thread has begun */
 };
-
-int64_t fk_now(void);
 
 /* Start a peer that ends at `deadline` at the latest. It takes over the script and the endpoints in any case.
  * Returns NULL and sets errno on failure. */
