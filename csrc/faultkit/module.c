@@ -2,7 +2,8 @@
 #include "module.h"
 
 static int add_methods(PyObject *module) {
-  PyMethodDef *tables[] = {fk_step_methods, fk_pattern_methods, fk_observer_methods, fk_crash_methods};
+  PyMethodDef *tables[] = {fk_step_methods,  fk_pattern_methods, fk_observer_methods,
+                           fk_crash_methods, fk_rule_methods,    fk_kernel_methods};
   for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
     if (PyModule_AddFunctions(module, tables[i]) < 0) {
       return -1;
@@ -13,13 +14,16 @@ static int add_methods(PyObject *module) {
 
 static int module_exec(PyObject *module) {
   struct fk_module *state = PyModule_GetState(module);
-  return add_methods(module) < 0 || fk_add_peer_type(module, state) < 0 ? -1 : 0;
+  return add_methods(module) < 0 || fk_add_peer_type(module, state) < 0 || fk_add_injector_type(module, state) < 0 ? -1
+                                                                                                                   : 0;
 }
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg) {
   struct fk_module *state = PyModule_GetState(module);
   Py_VISIT(state->peer_type);
   Py_VISIT(state->entry_type);
+  Py_VISIT(state->injector_type);
+  Py_VISIT(state->call_type);
   return 0;
 }
 
@@ -27,10 +31,15 @@ static int module_clear(PyObject *module) {
   struct fk_module *state = PyModule_GetState(module);
   Py_CLEAR(state->peer_type);
   Py_CLEAR(state->entry_type);
+  Py_CLEAR(state->injector_type);
+  Py_CLEAR(state->call_type);
   return 0;
 }
 
-static void module_free(void *module) { (void)module_clear(module); }
+static void module_free(void *module) {
+  (void)module_clear(module);
+  fk_supervisors_release(&((struct fk_module *)PyModule_GetState(module))->supervisors);
+}
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, (void *)module_exec},
@@ -43,7 +52,9 @@ static PyModuleDef_Slot module_slots[] = {
 static struct PyModuleDef module_def = {
     .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "loopproof.faultkit",
-    .m_doc = "Peers that play scripts in threads of their own, byte patterns, observers, reports of crashes.",
+    .m_doc =
+        "Peers that play scripts in threads of their own, byte patterns, faults at the kernel boundary, observers,\n"
+        "reports of crashes.",
     .m_size = sizeof(struct fk_module),
     .m_slots = module_slots,
     .m_traverse = module_traverse,

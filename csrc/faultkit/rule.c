@@ -60,8 +60,13 @@ static bool is_stream(enum fk_target target) {
 
 static bool fits(const struct fk_rule *rule, const struct fk_sighting *sighting) {
   return fk_call_set_has(&rule->calls, sighting->call) && (rule->wheres >> sighting->where & 1) != 0 &&
-         (rule->targets == 0 || (rule->targets >> sighting->target & 1) != 0) &&
-         (rule->action != FK_ACTION_short || (sighting->size > rule->size && is_stream(sighting->target)));
+         (rule->targets == 0 || (rule->targets >> sighting->target & 1) != 0);
+}
+
+/* Whether the rule can be applied to a call that it fits. */
+static bool applies(const struct fk_rule *rule, const struct fk_sighting *sighting) {
+  return rule->action != FK_ACTION_short ||
+         (sighting->where != FK_WHERE_children && sighting->size > rule->size && is_stream(sighting->target));
 }
 
 size_t fk_rules_choose(struct fk_rule *rules, size_t count, const struct fk_sighting *sighting, uint64_t seed) {
@@ -73,7 +78,7 @@ size_t fk_rules_choose(struct fk_rule *rules, size_t count, const struct fk_sigh
     }
     uint64_t seen = ++rule->seen;
     bool drawn = rule->probability >= 1.0 || draw(seed, i, seen) < rule->probability;
-    if (chosen == count && drawn && seen >= rule->nth && rule->chosen < rule->count) {
+    if (chosen == count && drawn && seen >= rule->nth && rule->chosen < rule->count && applies(rule, sighting)) {
       rule->chosen++;
       chosen = i;
     }

@@ -84,9 +84,10 @@ struct fk_sighting {
   uint64_t size; /* of the transfer in bytes; 0: none, or not to be told */
 };
 
-/* Choose the rule for a call: the first that fits and whose turn it is; every rule that fits counts the call. Whether a
- * match is drawn depends on the seed, the rule and the number of the match alone. Returns the index of the rule;
- * `count` if there is none. */
+/* Choose the rule for a call: the first that fits, whose turn it is and that can be applied (what moves no more than a
+ * short transfer would, or is no stream, cannot be cut). Every rule that fits counts the call. Whether a match is drawn
+ * depends on the seed, the rule and the number of the match alone. Returns the index of the rule; `count` if there is
+ * none. */
 size_t fk_rules_choose(struct fk_rule *rules, size_t count, const struct fk_sighting *sighting, uint64_t seed);
 
 const char *fk_where_name(enum fk_where where);

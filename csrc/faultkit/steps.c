@@ -250,8 +250,7 @@ static int parse_value(PyObject *value, const struct field *field, struct fk_ste
   return 0;
 }
 
-/* Put "PREFIX: " before the message of the exception that is set, if it is one of ours to explain. */
-static void prefix_error(PyObject *prefix) {
+void fk_prefix_error(PyObject *prefix) {
   if (prefix == NULL || !(PyErr_ExceptionMatches(PyExc_ValueError) || PyErr_ExceptionMatches(PyExc_TypeError))) {
     Py_XDECREF(prefix);
     return;
@@ -295,7 +294,7 @@ static int parse_fields(enum fk_verb verb, PyObject *given, struct fk_step *step
     int outcome = parse_value(value, field, step);
     Py_DECREF(value);
     if (outcome < 0) {
-      prefix_error(PyUnicode_FromString(field->name));
+      fk_prefix_error(PyUnicode_FromString(field->name));
       goto failed;
     }
   }
@@ -340,7 +339,7 @@ static int parse_step(PyObject *copy, struct fk_step *step) {
     return -1;
   }
   if (parse_fields(verb, copy, step) < 0) {
-    prefix_error(PyUnicode_FromString(fk_verb_name(verb)));
+    fk_prefix_error(PyUnicode_FromString(fk_verb_name(verb)));
     return -1;
   }
   return 0;
@@ -376,7 +375,7 @@ PyObject *fk_parse_script(PyObject *steps, struct fk_script *script) {
     }
     if (copy == NULL || parse_step(copy, &script->steps[i]) < 0) {
       Py_XDECREF(copy);
-      prefix_error(PyUnicode_FromFormat("step %zd", i + 1));
+      fk_prefix_error(PyUnicode_FromFormat("step %zd", i + 1));
       goto failed;
     }
     script->count++;
@@ -441,7 +440,7 @@ static PyObject *make_step(enum fk_verb verb, PyObject *args, PyObject *kwargs) 
     }
     if (field->name == NULL || !field->positional) {
       PyErr_SetString(PyExc_TypeError, "too many positional arguments");
-      prefix_error(Py_NewRef(name));
+      fk_prefix_error(Py_NewRef(name));
       goto failed;
     }
     if (PyDict_SetItemString(step, field->name, PyTuple_GET_ITEM(args, i)) < 0) {
@@ -463,7 +462,7 @@ static PyObject *make_step(enum fk_verb verb, PyObject *args, PyObject *kwargs) 
     }
   }
   if (parse_fields(verb, step, &translated) < 0) {
-    prefix_error(Py_NewRef(name));
+    fk_prefix_error(Py_NewRef(name));
     goto failed;
   }
   fk_step_clear(&translated);

@@ -1,6 +1,7 @@
 /* How a supervisor lives, and how it answers. */
 #include "supervisor.h"
 
+#include "edges.h"
 #include "endpoint.h"
 #include "filter.h"
 #include "thread.h"
@@ -117,6 +118,10 @@ static bool follow(struct desk *desk, const struct fk_rule *rule, struct fk_even
   case FK_ACTION_COUNT:
     done = false;
     break;
+  }
+  bool would_wait = rule->action == FK_ACTION_short || (rule->action == FK_ACTION_fail && rule->error == EAGAIN);
+  if (done && would_wait && ours && event->target != FK_TARGET_none) {
+    fk_edges_renew(event->descriptor);
   }
   event->action = (uint8_t)(done ? rule->action : FK_ACTION_allow);
   event->outcome = done ? event->outcome : 0;
@@ -346,6 +351,14 @@ void fk_supervisor_enlist(struct fk_supervisor **list, struct fk_supervisor *sup
   atomic_fetch_add(&supervisor->references, 1);
   supervisor->next = NULL;
   *list = supervisor;
+}
+
+void fk_supervisors_release(struct fk_supervisor **list) {
+  while (*list != NULL) {
+    struct fk_supervisor *listed = *list;
+    *list = listed->next;
+    fk_supervisor_release(listed);
+  }
 }
 
 void fk_supervisors_forked(struct fk_supervisor *const *list) {

@@ -58,6 +58,9 @@ void fk_supervisor_release(struct fk_supervisor *supervisor);
 /* Put it on a list, with a reference of its own; those that have ended leave the list. */
 void fk_supervisor_enlist(struct fk_supervisor **list, struct fk_supervisor *supervisor);
 
+/* Give back the references of the list and empty it. */
+void fk_supervisors_release(struct fk_supervisor **list);
+
 /* In a forked child: close the listeners of the list. Whoever holds its own listener would wait for itself once the
  * parent is gone. */
 void fk_supervisors_forked(struct fk_supervisor *const *list);
