@@ -16,7 +16,7 @@ typedef struct {
 } InjectorObject;
 
 static PyStructSequence_Field call_fields[] = {
-    {"index", "number of the call in the trace, from 0"},
+    {"number", "of the call in the trace, from 1"},
     {"time", "when it was made, in seconds of time.monotonic()"},
     {"call", "name of the system call"},
     {"where", "whose it is: 'thread', 'threads' or 'children'"},
@@ -25,7 +25,7 @@ static PyStructSequence_Field call_fields[] = {
     {"kind", "what the descriptor is open on ('closed': nothing), None if there is none"},
     {"size", "of the transfer in bytes, None if it is none or that cannot be told"},
     {"nth", "how many of the same call, where and kind it makes, from 1"},
-    {"rule", "index of the rule that was chosen, None if none was"},
+    {"rule", "number of the rule that was chosen, from 1; None if none was"},
     {"action", "what was done: 'allow', also if the rule could not be followed, 'fail', 'short' or 'delay'"},
     {"result", "fail: name of the error; short: bytes moved, or name of the error met; delay: seconds; else None"},
     {NULL, NULL},
@@ -232,7 +232,7 @@ static PyObject *injector_run(InjectorObject *self, PyObject *args, PyObject *kw
   static PyMethodDef method = {"run_errand", run_errand, METH_NOARGS, NULL};
   PyObject *result = NULL;
   if (PyTuple_GET_SIZE(args) == 0 || !PyCallable_Check(PyTuple_GET_ITEM(args, 0))) {
-    PyErr_SetString(PyExc_TypeError, "run() wants a callable, and its arguments");
+    PyErr_SetString(PyExc_TypeError, "run() wants a function, and its arguments");
     return NULL;
   }
   PyObject *outcome = PyList_New(0);
@@ -285,7 +285,7 @@ static PyObject *result_of(const struct fk_event *event) {
 static PyObject *make_call(PyTypeObject *type, size_t index, const struct fk_event *event) {
   bool on_none = event->target == FK_TARGET_none;
   PyObject *values[] = {
-      PyLong_FromSize_t(index),
+      PyLong_FromSize_t(index + 1),
       seconds_of(event->time),
       PyUnicode_FromString(fk_calls[event->call].name),
       PyUnicode_FromString(fk_where_name((enum fk_where)event->where)),
@@ -294,7 +294,7 @@ static PyObject *make_call(PyTypeObject *type, size_t index, const struct fk_eve
       on_none ? Py_NewRef(Py_None) : PyUnicode_FromString(fk_target_name((enum fk_target)event->target)),
       number_unless(event->size == 0, event->size),
       PyLong_FromUnsignedLongLong(event->nth),
-      number_unless(event->rule == FK_NO_RULE, event->rule),
+      number_unless(event->rule == FK_NO_RULE, (uint64_t)event->rule + 1),
       PyUnicode_FromString(fk_action_name((enum fk_action)event->action)),
       result_of(event),
   };
@@ -414,10 +414,11 @@ PyDoc_STRVAR(install_doc,
 PyDoc_STRVAR(close_doc,
              "close($self, /)\n--\n\n"
              "Let every call through from now on, delayed ones within 10 ms. Leaving the context does it, too.");
-PyDoc_STRVAR(run_doc,
-             "run($self, callable, /, *args, **kwargs)\n--\n\n"
-             "Call it in a new thread that the injector is installed in, then close; return or raise what it does.\n\n"
-             "An exception that interrupts the waiting, as KeyboardInterrupt does, leaves the thread behind.");
+PyDoc_STRVAR(
+    run_doc,
+    "run($self, function, /, *args, **kwargs)\n--\n\n"
+    "Call a function in a new thread that the injector is installed in, then close; return or raise what it does.\n\n"
+    "An exception that interrupts the waiting, as KeyboardInterrupt does, leaves the thread behind.");
 PyDoc_STRVAR(replay_doc, "replay($self, /)\n--\n\n"
                          "Return a new injector that does what this one did: Injector(rules_from(trace)).\n\n"
                          "Raises ValueError if this one did nothing.");

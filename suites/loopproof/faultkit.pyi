@@ -1,15 +1,19 @@
-"""The fault kit, written in C: peers that play scripts, byte patterns, observers of the process, reports of crashes."""
+"""The fault kit, written in C: peers that play scripts, byte patterns, faults at the kernel boundary, observers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, ParamSpec, Protocol, Self, TypeVar
 
 from typing_extensions import Buffer
 
 class _HasFileno(Protocol):
     def fileno(self) -> int: ...
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 _Step = Mapping[str, Any]
+_Rule = Mapping[str, Any]
+_Names = str | tuple[str, ...] | list[str]
 _Address = str | bytes | tuple[Any, ...]
 
 class Entry(NamedTuple):
@@ -124,3 +128,103 @@ def children() -> frozenset[int]:
 
 def report_crashes(fd: int) -> None:
     """Write a C backtrace to a descriptor when a fatal signal comes. Call it after faulthandler.enable()."""
+
+class Call(NamedTuple):
+    """A system call that the injector saw, and what it did; times are in seconds of time.monotonic()."""
+
+    number: int
+    time: float
+    call: str
+    where: str
+    task: int
+    descriptor: int | None
+    kind: str | None
+    size: int | None
+    nth: int
+    rule: int | None
+    action: str
+    result: str | int | float | None
+
+class Injector:
+    """Decides about system calls of a thread, its threads and children, by rules."""
+
+    def __new__(cls, rules: Iterable[_Rule], *, seed: int = 0) -> Self: ...
+    @property
+    def rules(self) -> tuple[dict[str, Any], ...]: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def seen(self) -> tuple[int, ...]: ...
+    @property
+    def chosen(self) -> tuple[int, ...]: ...
+    @property
+    def trace(self) -> tuple[Call, ...]: ...
+    @property
+    def lost(self) -> int: ...
+    def install(self) -> None: ...
+    def close(self) -> None: ...
+    def run(self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T: ...
+    def replay(self) -> Self: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+def allow(
+    calls: _Names,
+    *,
+    nth: int | None = None,
+    count: int | None = None,
+    kind: _Names | None = None,
+    where: _Names = "thread",
+    probability: float = 1.0,
+) -> dict[str, Any]:
+    """Rule: let these calls through; the trace shows them."""
+
+def fail(
+    calls: _Names,
+    error: str | int,
+    *,
+    nth: int | None = None,
+    count: int | None = None,
+    kind: _Names | None = None,
+    where: _Names = "thread",
+    probability: float = 1.0,
+) -> dict[str, Any]:
+    """Rule: these calls do nothing (close closes) and fail with an error of the module errno."""
+
+def short(
+    calls: _Names,
+    size: int,
+    *,
+    nth: int | None = None,
+    count: int | None = None,
+    kind: _Names | None = None,
+    where: _Names = "thread",
+    probability: float = 1.0,
+) -> dict[str, Any]:
+    """Rule: these reads and writes of streams move at most that many bytes."""
+
+def delay(
+    calls: _Names,
+    seconds: float,
+    *,
+    nth: int | None = None,
+    count: int | None = None,
+    kind: _Names | None = None,
+    where: _Names = "thread",
+    probability: float = 1.0,
+) -> dict[str, Any]:
+    """Rule: these calls begin that many seconds later."""
+
+def rules_from(trace: Iterable[Call], /) -> tuple[dict[str, Any], ...]:
+    """Return the rules that do again what was done to the calls of a trace."""
+
+def available() -> dict[str, str | None]:
+    """Return the features that the kernel may refuse to this thread, each with the reason or None."""
+
+def call_groups() -> dict[str, tuple[str, ...]]:
+    """Return the groups of system calls that rules know, each with its calls."""
+
+def plausible_errors() -> dict[str, tuple[str, ...]]:
+    """Return the system calls that rules know, each with the errors that it fails with in practice."""
