@@ -2,8 +2,8 @@
 #include "module.h"
 
 static int add_methods(PyObject *module) {
-  PyMethodDef *tables[] = {fk_step_methods,  fk_pattern_methods, fk_observer_methods,
-                           fk_crash_methods, fk_rule_methods,    fk_kernel_methods};
+  PyMethodDef *tables[] = {fk_step_methods, fk_pattern_methods, fk_observer_methods, fk_crash_methods,
+                           fk_rule_methods, fk_replay_methods,  fk_kernel_methods};
   for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
     if (PyModule_AddFunctions(module, tables[i]) < 0) {
       return -1;

@@ -2,15 +2,12 @@
 #include "peer.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#define TURNS 100000
 
 static void begin_step(struct fk_peer *peer, size_t step) {
   pthread_mutex_lock(&peer->lock);
@@ -158,13 +155,6 @@ bool fk_peer_wait(struct fk_peer *peer, size_t steps, int64_t limit) {
   return reached;
 }
 
-/* pthread_join returns a little before the kernel has forgotten the thread; whoever lists threads must not see it. */
-static void await_disappearance(pid_t process, pid_t tid) {
-  for (int turn = 0; turn < TURNS && syscall(SYS_tgkill, process, tid, 0) == 0; turn++) {
-    sched_yield();
-  }
-}
-
 void fk_peer_join(struct fk_peer *peer) {
   pthread_mutex_lock(&peer->lock);
   while (!peer->ended || (peer->joining && !peer->joined)) {
@@ -176,7 +166,7 @@ void fk_peer_join(struct fk_peer *peer) {
   pthread_mutex_unlock(&peer->lock);
   if (first) {
     pthread_join(peer->thread, NULL);
-    await_disappearance(peer->process, tid);
+    fk_thread_await_disappearance(peer->process, tid);
     pthread_mutex_lock(&peer->lock);
     peer->joined = true;
     pthread_cond_broadcast(&peer->changed);

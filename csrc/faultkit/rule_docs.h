@@ -31,4 +31,5 @@ PyDoc_STRVAR(
     "edge-triggered gets a new event if there is more to do, because a short transfer may be taken as the "
     "last.\n\n" COMMON);
 PyDoc_STRVAR(delay_doc, "delay($module, /, calls, seconds, " SELECTION ")\n--\n\n"
-                        "Rule: these calls begin that many seconds later. Signals wait as long.\n\n" COMMON);
+                        "Rule: these calls begin that many seconds later. Signals wait as long, and so does whoever\n"
+                        "wants the GIL if the call is made with it.\n\n" COMMON);

@@ -222,6 +222,7 @@ static void *supervise(void *argument) {
   struct desk desk = {.supervisor = supervisor};
   (void)pthread_setname_np(pthread_self(), "loopproof-super");
   pthread_mutex_lock(&supervisor->lock);
+  supervisor->own = (pid_t)syscall(SYS_gettid);
   while (supervisor->state == FK_SUPERVISOR_NEW) {
     pthread_cond_wait(&supervisor->changed, &supervisor->lock);
   }
@@ -308,6 +309,7 @@ int fk_supervisor_bind(struct fk_supervisor *supervisor) {
   /* From the filter to the state, this thread must do no call that may be matched: nobody answers yet. */
   int listener = fk_filter_install(&calls, needs_certainty(supervisor));
   error = listener < 0 ? errno : 0;
+  supervisor->task = listener < 0 ? 0 : supervisor->task;
   atomic_store(&supervisor->listener, listener);
   change_state(supervisor, listener < 0 ? FK_SUPERVISOR_ENDED : FK_SUPERVISOR_BOUND);
   return error;
@@ -322,8 +324,13 @@ bool fk_supervisor_wait(struct fk_supervisor *supervisor, int64_t limit) {
   while (supervisor->state == FK_SUPERVISOR_BOUND && error == 0) {
     error = pthread_cond_timedwait(&supervisor->changed, &supervisor->lock, &until);
   }
-  bool ended = supervisor->state != FK_SUPERVISOR_BOUND;
+  bool ended = supervisor->state == FK_SUPERVISOR_ENDED;
+  pid_t own = supervisor->own;
   pthread_mutex_unlock(&supervisor->lock);
+  if (ended && own != 0) {
+    fk_thread_await_disappearance(supervisor->process, supervisor->task);
+    fk_thread_await_disappearance(supervisor->process, own);
+  }
   return ended;
 }
 

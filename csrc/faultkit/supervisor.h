@@ -24,7 +24,7 @@ struct fk_supervisor {
   size_t count;
   uint64_t seed;
   pid_t process;
-  pid_t task; /* the filtered thread */
+  pid_t task; /* the filtered thread; 0: none came to be */
   /* Shared. */
   struct fk_trace trace;
   atomic_bool open; /* while false, every call is let through */
@@ -33,6 +33,7 @@ struct fk_supervisor {
   pthread_mutex_t lock; /* guards the state */
   pthread_cond_t changed;
   enum fk_supervisor_state state;
+  pid_t own;                  /* the supervisor's thread */
   struct fk_supervisor *next; /* in the list of those whose listeners a fork would inherit */
   /* The thread's alone. */
   uint64_t seen[FK_CALLS_LIMIT][FK_WHERE_COUNT][FK_TARGET_COUNT];
@@ -49,7 +50,8 @@ int fk_supervisor_bind(struct fk_supervisor *supervisor);
 /* Let every call through from now on, those that are delayed as well. */
 void fk_supervisor_close(struct fk_supervisor *supervisor);
 
-/* Wait until nothing is under the filter any more, at most until `limit`. Tells whether it is so. */
+/* Wait until nothing is under the filter any more, at most until `limit`, and then until the filtered thread and the
+ * supervisor's are gone. Tells whether it is so. */
 bool fk_supervisor_wait(struct fk_supervisor *supervisor, int64_t limit);
 
 /* Give back a reference; the last one frees. */

@@ -1,9 +1,13 @@
 /* Threads that leave the signals of the process to others. */
 #include "thread.h"
 
+#include <sched.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define STACK ((size_t)256 * 1024)
+#define TURNS 100000
 
 int64_t fk_now(void) {
   struct timespec now;
@@ -47,4 +51,10 @@ int fk_thread_start(pthread_t *thread, void *(*function)(void *), void *argument
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   pthread_attr_destroy(&attributes);
   return error;
+}
+
+void fk_thread_await_disappearance(pid_t process, pid_t task) {
+  for (int turn = 0; turn < TURNS && syscall(SYS_tgkill, process, task, 0) == 0; turn++) {
+    sched_yield();
+  }
 }

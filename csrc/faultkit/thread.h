@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #define FK_SECOND INT64_C(1000000000)
@@ -18,5 +19,9 @@ int fk_condition_initialise(pthread_cond_t *condition);
 
 /* Start a thread with every signal blocked that is not a fault of its own. Returns an error number. */
 int fk_thread_start(pthread_t *thread, void *(*function)(void *), void *argument);
+
+/* Wait until the kernel has forgotten a thread that has ended: pthread_join() returns a little before, and whoever
+ * lists threads must not see it. */
+void fk_thread_await_disappearance(pid_t process, pid_t task);
 
 #endif
