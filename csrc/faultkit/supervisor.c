@@ -16,12 +16,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Since Linux 6.6 the thread and its supervisor can take turns on one processor, which is quicker. */
-#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
-#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
-#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
-#endif
-
 /* How many calls can be delayed at once; the next are let through. */
 #define MOST_DELAYED 64
 /* How long a close may go unnoticed while calls are delayed. */
@@ -235,7 +229,6 @@ static void *supervise(void *argument) {
       close(atomic_exchange(&supervisor->listener, high));
     }
     desk.listener = atomic_load(&supervisor->listener);
-    (void)ioctl(desk.listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
     serve(&desk);
     close(atomic_exchange(&supervisor->listener, -1));
   }

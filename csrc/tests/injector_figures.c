@@ -1,8 +1,9 @@
 /* Figures of the injector: what system calls cost with a filter on their thread and without, in turns in one run.
  *
- * usage: injector_figures    (prints the median of the rounds in nanoseconds a call, and the ratio) */
+ * usage: injector_figures    (prints the best of the rounds in nanoseconds a call, and the ratio) */
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,8 +16,15 @@
 #define MATCHED_CALLS 1000
 
 static int zero;
+static int ends[2];
 
 static void call_unmatched(void) { (void)syscall(SYS_getppid); }
+
+static void call_transfer(void) {
+  static __thread char block[1024];
+  CHECK(send(ends[0], block, sizeof block, 0) == sizeof block);
+  CHECK(recv(ends[1], block, sizeof block, 0) == sizeof block);
+}
 
 static void call_random(void) {
   uint32_t number;
@@ -33,7 +41,8 @@ static const struct {
   void (*call)(void);
   int times;
 } measured[] = {
-    {"getppid, no rule names it", call_unmatched, BARE_CALLS},
+    {"getppid, no rule", call_unmatched, BARE_CALLS},
+    {"send+recv 1 KiB, no rule", call_transfer, BARE_CALLS},
     {"getrandom, allowed", call_random, MATCHED_CALLS},
     {"read, allowed", call_read, MATCHED_CALLS},
 };
@@ -85,29 +94,27 @@ static void *play(void *argument) {
   return NULL;
 }
 
-static int compare(const void *left, const void *right) {
-  double difference = *(const double *)left - *(const double *)right;
-  return difference < 0 ? -1 : difference > 0;
-}
-
-static double median(double *values) {
-  qsort(values, ROUNDS, sizeof *values, compare);
-  return values[ROUNDS / 2];
+/* What else the machine does only ever adds. */
+static double best(const double *values) {
+  double least = values[0];
+  for (int round = 1; round < ROUNDS; round++)
+    least = values[round] < least ? values[round] : least;
+  return least;
 }
 
 int main(void) {
   static struct figures figures[] = {{.filtered = false}, {.filtered = true}};
   pthread_t threads[2];
   zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-  CHECK(zero >= 0 && pthread_barrier_init(&turn, NULL, 2) == 0);
+  CHECK(zero >= 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 && pthread_barrier_init(&turn, NULL, 2) == 0);
   for (int i = 0; i < 2; i++)
     CHECK(pthread_create(&threads[i], NULL, play, &figures[i]) == 0);
   for (int i = 0; i < 2; i++)
     CHECK(pthread_join(threads[i], NULL) == 0);
   for (size_t i = 0; i < MEASURED; i++) {
-    double bare = median(figures[0].rounds[i]);
-    double filtered = median(figures[1].rounds[i]);
-    printf("%-26s %9.1f ns bare %9.1f ns with the injector  %7.2f times\n", measured[i].name, bare, filtered,
+    double bare = best(figures[0].rounds[i]);
+    double filtered = best(figures[1].rounds[i]);
+    printf("%-24s %9.1f ns bare %9.1f ns with the injector  %7.2f times\n", measured[i].name, bare, filtered,
            filtered / bare);
   }
   return 0;
