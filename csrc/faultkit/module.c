@@ -4,7 +4,8 @@
 #include "page.h"
 
 static int add_methods(PyObject *module) {
-  PyMethodDef *tables[] = {fk_step_methods, fk_pattern_methods, fk_observer_methods, fk_crash_methods};
+  PyMethodDef *tables[] = {fk_step_methods, fk_pattern_methods, fk_observer_methods, fk_crash_methods,
+                           fk_rule_methods, fk_replay_methods,  fk_kernel_methods};
   for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
     if (PyModule_AddFunctions(module, tables[i]) < 0) {
       return -1;
@@ -15,13 +16,18 @@ static int add_methods(PyObject *module) {
 
 static int module_exec(PyObject *module) {
   struct fk_module *state = PyModule_GetState(module);
-  return add_methods(module) < 0 || fk_add_peer_type(module, state) < 0 || fk_add_buffer_type(module) < 0 ? -1 : 0;
+  return add_methods(module) < 0 || fk_add_peer_type(module, state) < 0 || fk_add_buffer_type(module) < 0 ||
+                 fk_add_injector_type(module, state) < 0
+             ? -1
+             : 0;
 }
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg) {
   struct fk_module *state = PyModule_GetState(module);
   Py_VISIT(state->peer_type);
   Py_VISIT(state->entry_type);
+  Py_VISIT(state->injector_type);
+  Py_VISIT(state->call_type);
   return 0;
 }
 
@@ -29,10 +35,15 @@ static int module_clear(PyObject *module) {
   struct fk_module *state = PyModule_GetState(module);
   Py_CLEAR(state->peer_type);
   Py_CLEAR(state->entry_type);
+  Py_CLEAR(state->injector_type);
+  Py_CLEAR(state->call_type);
   return 0;
 }
 
-static void module_free(void *module) { (void)module_clear(module); }
+static void module_free(void *module) {
+  (void)module_clear(module);
+  fk_supervisors_release(&((struct fk_module *)PyModule_GetState(module))->supervisors);
+}
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, (void *)module_exec},

@@ -2,28 +2,12 @@
 #include "actions.h"
 
 #include <errno.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
-
-#define STACK ((size_t)256 * 1024)
-#define TURNS 100000
-
-int64_t fk_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * FK_SECOND + now.tv_nsec;
-}
-
-static struct timespec timespec_of(int64_t time) {
-  return (struct timespec){.tv_sec = (time_t)(time / FK_SECOND), .tv_nsec = (long)(time % FK_SECOND)};
-}
 
 static void begin_step(struct fk_peer *peer, size_t step) {
   pthread_mutex_lock(&peer->lock);
@@ -68,42 +52,6 @@ static void *play(void *argument) {
   pthread_cond_broadcast(&peer->changed);
   pthread_mutex_unlock(&peer->lock);
   return NULL;
-}
-
-/* Initialise a condition variable that waits by CLOCK_MONOTONIC. Returns an error number. */
-static int initialise_condition(pthread_cond_t *condition) {
-  pthread_condattr_t attributes;
-  int error = pthread_condattr_init(&attributes);
-  if (error == 0) {
-    error = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    if (error == 0) {
-      error = pthread_cond_init(condition, &attributes);
-    }
-    pthread_condattr_destroy(&attributes);
-  }
-  return error;
-}
-
-/* Start the thread with every signal blocked that is not a fault of its own. Returns an error number. */
-static int start_thread(struct fk_peer *peer) {
-  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
-  pthread_attr_t attributes;
-  sigset_t blocked;
-  sigset_t before;
-  int error = pthread_attr_init(&attributes);
-  if (error != 0) {
-    return error;
-  }
-  (void)pthread_attr_setstacksize(&attributes, STACK);
-  sigfillset(&blocked);
-  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
-    sigdelset(&blocked, faults[i]);
-  }
-  pthread_sigmask(SIG_SETMASK, &blocked, &before);
-  error = pthread_create(&peer->thread, &attributes, play, peer);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  pthread_attr_destroy(&attributes);
-  return error;
 }
 
 /* Free a peer that has no thread (any more). */
@@ -160,11 +108,11 @@ struct fk_peer *fk_peer_start(struct fk_script *script, struct fk_endpoint liste
   if (error != 0) {
     goto no_lock;
   }
-  error = initialise_condition(&peer->changed);
+  error = fk_condition_initialise(&peer->changed);
   if (error != 0) {
     goto no_condition;
   }
-  error = start_thread(peer);
+  error = fk_thread_start(&peer->thread, play, peer);
   if (error == 0) {
     return peer;
   }
@@ -196,7 +144,7 @@ void fk_peer_release(struct fk_peer *peer, uint64_t count) {
 }
 
 bool fk_peer_wait(struct fk_peer *peer, size_t steps, int64_t limit) {
-  struct timespec until = timespec_of(limit < 0 ? 0 : limit);
+  struct timespec until = fk_timespec(limit < 0 ? 0 : limit);
   int error = 0;
   pthread_mutex_lock(&peer->lock);
   while (!peer->ended && peer->completed < steps && error == 0) {
@@ -205,13 +153,6 @@ bool fk_peer_wait(struct fk_peer *peer, size_t steps, int64_t limit) {
   bool reached = peer->ended || peer->completed >= steps;
   pthread_mutex_unlock(&peer->lock);
   return reached;
-}
-
-/* pthread_join returns a little before the kernel has forgotten the thread; whoever lists threads must not see it. */
-static void await_disappearance(pid_t process, pid_t tid) {
-  for (int turn = 0; turn < TURNS && syscall(SYS_tgkill, process, tid, 0) == 0; turn++) {
-    sched_yield();
-  }
 }
 
 void fk_peer_join(struct fk_peer *peer) {
@@ -225,7 +166,7 @@ void fk_peer_join(struct fk_peer *peer) {
   pthread_mutex_unlock(&peer->lock);
   if (first) {
     pthread_join(peer->thread, NULL);
-    await_disappearance(peer->process, tid);
+    fk_thread_await_disappearance(peer->process, tid);
     pthread_mutex_lock(&peer->lock);
     peer->joined = true;
     pthread_cond_broadcast(&peer->changed);

@@ -4,13 +4,12 @@
 
 #include "endpoint.h"
 #include "script.h"
+#include "thread.h"
 #include "tls.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
-#define FK_SECOND INT64_C(1000000000)
 #define FK_RETRY (FK_SECOND / 1000) /* between two tries of what cannot be waited for */
 #define FK_DETAIL 400
 #define FK_BUFFER ((size_t)256 * 1024)
@@ -64,8 +63,6 @@ struct fk_peer {
   bool joined;
   pid_t tid; /* 0 until the thread has begun */
 };
-
-int64_t fk_now(void);
 
 /* Start a peer that ends at `deadline` at the latest. It takes over the script, which has been checked, and the
  * endpoints in any case. Returns NULL and sets errno on failure. */

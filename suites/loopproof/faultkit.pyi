@@ -1,15 +1,19 @@
-"""The fault kit, in C: peers that play scripts, byte patterns, guarded buffers, observers, reports of crashes."""
+"""The fault kit, in C: peers, patterns, guarded buffers, faults at the kernel boundary, observers, crash reports."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Protocol, Self, SupportsIndex
+from typing import Any, Literal, NamedTuple, ParamSpec, Protocol, Self, SupportsIndex, TypeVar
 
 from typing_extensions import Buffer
 
 class _HasFileno(Protocol):
     def fileno(self) -> int: ...
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 _Step = Mapping[str, Any]
+_Rule = Mapping[str, Any]
+_Names = str | tuple[str, ...] | list[str]
 _Address = str | bytes | tuple[Any, ...]
 _Pair = Literal["tcp", "unix", "datagram", "pipe_source", "pipe_sink", "pty_master", "pty_terminal"]
 
@@ -330,3 +334,103 @@ def report_crashes(fd: int) -> None:
 
     Call it after faulthandler.enable().
     """
+
+class Call(NamedTuple):
+    """A system call that the injector saw, and what it did; times are in seconds of time.monotonic()."""
+
+    number: int
+    time: float
+    call: str
+    where: str
+    task: int
+    descriptor: int | None
+    kind: str | None
+    size: int | None
+    nth: int
+    rule: int | None
+    action: str
+    result: str | int | float | None
+
+class Injector:
+    """Decides about system calls of a thread, its threads and children, by rules."""
+
+    def __new__(cls, rules: Iterable[_Rule], *, seed: int = 0) -> Self: ...
+    @property
+    def rules(self) -> tuple[dict[str, Any], ...]: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def seen(self) -> tuple[int, ...]: ...
+    @property
+    def chosen(self) -> tuple[int, ...]: ...
+    @property
+    def trace(self) -> tuple[Call, ...]: ...
+    @property
+    def lost(self) -> int: ...
+    def install(self) -> None: ...
+    def close(self) -> None: ...
+    def run(self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T: ...
+    def replay(self) -> Self: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+def allow(
+    calls: _Names,
+    *,
+    nth: int | None = None,
+    count: int | None = None,
+    kind: _Names | None = None,
+    where: _Names = "thread",
+    probability: float = 1.0,
+) -> dict[str, Any]:
+    """Rule: let these calls through; the trace shows them."""
+
+def fail(
+    calls: _Names,
+    error: str | int,
+    *,
+    nth: int | None = None,
+    count: int | None = None,
+    kind: _Names | None = None,
+    where: _Names = "thread",
+    probability: float = 1.0,
+) -> dict[str, Any]:
+    """Rule: these calls do nothing (close closes) and fail with an error of the module errno."""
+
+def short(
+    calls: _Names,
+    size: int,
+    *,
+    nth: int | None = None,
+    count: int | None = None,
+    kind: _Names | None = None,
+    where: _Names = "thread",
+    probability: float = 1.0,
+) -> dict[str, Any]:
+    """Rule: these reads and writes of streams move at most that many bytes."""
+
+def delay(
+    calls: _Names,
+    seconds: float,
+    *,
+    nth: int | None = None,
+    count: int | None = None,
+    kind: _Names | None = None,
+    where: _Names = "thread",
+    probability: float = 1.0,
+) -> dict[str, Any]:
+    """Rule: these calls begin that many seconds later."""
+
+def rules_from(trace: Iterable[Call], /) -> tuple[dict[str, Any], ...]:
+    """Return the rules that do again what was done to the calls of a trace."""
+
+def available() -> dict[str, str | None]:
+    """Return the features that the kernel may refuse to this thread, each with the reason or None."""
+
+def call_groups() -> dict[str, tuple[str, ...]]:
+    """Return the groups of system calls that rules know, each with its calls."""
+
+def plausible_errors() -> dict[str, tuple[str, ...]]:
+    """Return the system calls that rules know, each with the errors that it fails with in practice."""

@@ -11,8 +11,6 @@ from pathlib import Path
 
 _CLONE_NEWNET = 0x40000000
 _CLONE_NEWUSER = 0x10000000
-_SYS_SECCOMP = {"x86_64": 317, "aarch64": 277}
-_SECCOMP_GET_NOTIF_SIZES = 3
 
 
 @dataclass(frozen=True)
@@ -73,22 +71,29 @@ def netns() -> str | None:
 
 
 @_feature
-def seccomp_notify() -> str | None:
-    """System calls decided in user space (seccomp user notification, Linux 5.0)."""
-    number = _SYS_SECCOMP.get(os.uname().machine) if sys.platform == "linux" else None
-    if number is None:
-        return f"not known on {sys.platform} {os.uname().machine}"
-    sizes = (ctypes.c_uint16 * 3)()
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.syscall(number, _SECCOMP_GET_NOTIF_SIZES, 0, ctypes.byref(sizes)) != 0:
-        return os.strerror(ctypes.get_errno())
-    return None
+def injector() -> str | None:
+    """Faults in system calls (seccomp user notification, Linux 5.5)."""
+    return _refused("injector")
+
+
+@_feature
+def short_transfers() -> str | None:
+    """Reads and writes cut short (seccomp user notification, Linux 5.19)."""
+    return _refused("short")
 
 
 @_feature
 def root() -> str | None:
     """The privileges of root."""
     return None if os.geteuid() == 0 else "not run as root"
+
+
+def _refused(feature: str) -> str | None:
+    try:
+        from . import faultkit
+    except ImportError as error:
+        return str(error)
+    return faultkit.available()[feature]
 
 
 def _unshared(flags: int) -> str | None:

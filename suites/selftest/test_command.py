@@ -134,7 +134,7 @@ def test_spec_lists_what_has_no_case(tmp_path: Path) -> None:
 def test_doctor_names_features_tools_and_loops(tmp_path: Path) -> None:
     done = loopproof("doctor", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    for name in ("seccomp_notify", "netns", "gcc", "asyncio:SelectorEventLoop"):
+    for name in ("injector", "netns", "gcc", "asyncio:SelectorEventLoop"):
         assert name in done.stdout
 
 
