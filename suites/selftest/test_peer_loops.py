@@ -112,12 +112,17 @@ def test_a_reader_that_stalls_pauses_writing_until_it_drains(run: Any) -> None:
 
 
 def test_many_clients_of_a_server(run: Any) -> None:
+    lost: list[Exception | None] = []
+
     class Echo(asyncio.Protocol):
         def connection_made(self, transport: Any) -> None:
             self.transport = transport
 
         def data_received(self, data: bytes) -> None:
             self.transport.write(data)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost.append(exc)
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -134,9 +139,10 @@ def test_many_clients_of_a_server(run: Any) -> None:
             faultkit.expect_eof(),
         ]
         peer = faultkit.Peer(script, deadline=60)
-        while not peer.ended:
+        while not peer.ended or len(lost) < 100:
             await asyncio.sleep(0.001)
         peer.verify()
+        assert sum(isinstance(exc, ConnectionResetError) for exc in lost) == 50
         server.close()
         await server.wait_closed()
 
