@@ -31,6 +31,9 @@ void fk_peer_count(struct fk_peer *peer, size_t bytes);
 /* Note why the current step fails; returns FK_FAILED. */
 enum fk_state fk_peer_fail(struct fk_peer *peer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Whether the peer may go on: FK_DONE, FK_STOPPED or FK_LATE. To be asked before whatever may not have to wait. */
+enum fk_state fk_peer_check(struct fk_peer *peer);
+
 /* Wait for poll() events on a descriptor. FK_DONE: there may be some. */
 enum fk_state fk_peer_await(struct fk_peer *peer, int descriptor, short events);
 

@@ -48,6 +48,10 @@ enum fk_state fk_do_accept(struct fk_peer *peer, const struct fk_step *step) {
  * way than to try again. */
 static enum fk_state begin_connect(struct fk_peer *peer, const struct fk_step *step, const struct fk_address *address) {
   struct fk_endpoint endpoint;
+  enum fk_state state = fk_peer_check(peer);
+  if (state != FK_DONE) {
+    return state;
+  }
   if (fk_endpoint_make(&endpoint, address, step->type, &step->local, &step->buffers) < 0) {
     return fk_peer_fail(peer, "making a socket: %s", strerror(errno));
   }
@@ -59,7 +63,7 @@ static enum fk_state begin_connect(struct fk_peer *peer, const struct fk_step *s
     if (!would_block(errno) || address->value.ss_family != AF_UNIX) {
       return fk_peer_fail(peer, "connecting: %s", strerror(errno));
     }
-    enum fk_state state = fk_peer_sleep(peer, fk_now() + FK_RETRY);
+    state = fk_peer_sleep(peer, fk_now() + FK_RETRY);
     if (state != FK_DONE) {
       return state;
     }

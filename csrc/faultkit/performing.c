@@ -21,7 +21,10 @@ enum fk_state fk_peer_perform(struct fk_peer *peer, const struct fk_step *step) 
   }
   for (size_t i = 0; i < peer->selected && state == FK_DONE; i++) {
     peer->connection = &peer->connections[peer->first + i];
-    state = atomic_load(&peer->stopping) ? FK_STOPPED : actions[step->verb](peer, step);
+    state = fk_peer_check(peer);
+    if (state == FK_DONE) {
+      state = actions[step->verb](peer, step);
+    }
   }
   return state;
 }

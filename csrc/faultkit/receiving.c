@@ -35,8 +35,9 @@ enum fk_state fk_receive_raw(struct fk_peer *peer, size_t size, size_t *got, enu
   const struct fk_endpoint *from = peer->connection;
   *got = 0;
   for (;;) {
-    if (atomic_load(&peer->stopping)) {
-      return FK_STOPPED;
+    enum fk_state state = fk_peer_check(peer);
+    if (state != FK_DONE) {
+      return state;
     }
     ssize_t count = receive_part(peer, size);
     if (count >= 0) {
@@ -55,7 +56,7 @@ enum fk_state fk_receive_raw(struct fk_peer *peer, size_t size, size_t *got, enu
     if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
       return fk_peer_fail(peer, "receiving: %s", strerror(errno));
     }
-    enum fk_state state = fk_peer_await(peer, from->descriptor, POLLIN);
+    state = fk_peer_await(peer, from->descriptor, POLLIN);
     if (state != FK_DONE) {
       return state;
     }

@@ -80,7 +80,7 @@ enum fk_scope { FK_OPENS, FK_EACH, FK_CLOSES, FK_ONCE };
 /* How often a script can act: each step counts once for each connection that it acts on. */
 #define FK_MOST_ACTS 10000000
 
-/* Bytes that the step owns. */
+/* Bytes that the step owns; also where there are none, a verb that sends or expects data has a pointer. */
 struct fk_bytes {
   uint8_t *data;
   size_t size;

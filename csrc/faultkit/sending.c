@@ -38,8 +38,9 @@ static enum fk_state await_room(struct fk_peer *peer, const struct fk_step *step
 
 enum fk_state fk_send_raw(struct fk_peer *peer, const struct fk_step *step, const uint8_t *data, size_t size) {
   do {
-    if (atomic_load(&peer->stopping)) {
-      return FK_STOPPED;
+    enum fk_state state = fk_peer_check(peer);
+    if (state != FK_DONE) {
+      return state;
     }
     ssize_t count = send_part(peer, step, data, size);
     if (count >= 0) {
@@ -49,7 +50,7 @@ enum fk_state fk_send_raw(struct fk_peer *peer, const struct fk_step *step, cons
       data += count;
       size -= (size_t)count;
     } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
-      enum fk_state state = await_room(peer, step);
+      state = await_room(peer, step);
       if (state != FK_DONE) {
         return state;
       }

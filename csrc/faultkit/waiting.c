@@ -7,20 +7,24 @@
 #include <time.h>
 #include <unistd.h>
 
+enum fk_state fk_peer_check(struct fk_peer *peer) {
+  if (atomic_load(&peer->stopping)) {
+    return FK_STOPPED;
+  }
+  return fk_now() >= peer->deadline ? FK_LATE : FK_DONE;
+}
+
 /* One poll of a descriptor (-1: none) and the wake-up, until `until` or the deadline of the peer.
  * Returns FK_DONE with `*happened` telling whether the descriptor has events; it has none after a wake-up or a timeout.
  */
 static enum fk_state poll_once(struct fk_peer *peer, int descriptor, short events, int64_t until, bool *happened) {
   struct pollfd watched[] = {{.fd = descriptor, .events = events}, {.fd = peer->wake, .events = POLLIN}};
+  enum fk_state state = fk_peer_check(peer);
   *happened = false;
-  if (atomic_load(&peer->stopping)) {
-    return FK_STOPPED;
+  if (state != FK_DONE) {
+    return state;
   }
-  int64_t now = fk_now();
-  if (now >= peer->deadline) {
-    return FK_LATE;
-  }
-  int64_t left = (until < peer->deadline ? until : peer->deadline) - now;
+  int64_t left = (until < peer->deadline ? until : peer->deadline) - fk_now();
   left = left < 0 ? 0 : left;
   struct timespec limit = {.tv_sec = (time_t)(left / FK_SECOND), .tv_nsec = (long)(left % FK_SECOND)};
   if (ppoll(watched, 2, &limit, NULL) < 0) {

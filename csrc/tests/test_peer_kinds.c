@@ -106,7 +106,7 @@ static void test_datagrams_are_answered(void) {
     struct fk_step answers[] = {{.verb = FK_VERB_receive, .size = 0}, {.verb = FK_VERB_echo, .size = 60000}};
     struct fk_step asks[] = {
         {.verb = FK_VERB_connect, .count = 1, .type = SOCK_DGRAM, .address = address_of(&bound), .local = local},
-        {.verb = FK_VERB_send},
+        {.verb = FK_VERB_send, .data = {malloc(1), 0}},
         {.verb = FK_VERB_send_pattern, .seed = 1, .size = 60000},
         {.verb = FK_VERB_expect_pattern, .seed = 1, .size = 60000},
     };

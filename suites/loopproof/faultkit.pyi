@@ -149,7 +149,7 @@ def buffers(*, receive: int = 0, send: int = 0) -> dict[str, Any]:
 def send(
     data: Buffer,
     *,
-    chunks: Iterable[int] = (),
+    chunks: tuple[int, ...] | list[int] = (),
     pause: float = 0.0,
     to: _Address | None = None,
     more: bool = False,
@@ -162,7 +162,7 @@ def send_pattern(
     size: int,
     *,
     offset: int = 0,
-    chunks: Iterable[int] = (),
+    chunks: tuple[int, ...] | list[int] = (),
     pause: float = 0.0,
     to: _Address | None = None,
 ) -> dict[str, Any]:
@@ -174,12 +174,12 @@ def send_ancillary(
     """Step: send bytes on a UNIX socket with descriptors or credentials."""
 
 def receive(
-    size: int, *, chunks: Iterable[int] = (), pause: float = 0.0, sender: _Address | None = None
+    size: int, *, chunks: tuple[int, ...] | list[int] = (), pause: float = 0.0, sender: _Address | None = None
 ) -> dict[str, Any]:
     """Step: receive that many bytes, whatever they are, in pieces; on a datagram socket a piece is one datagram."""
 
 def expect(
-    data: Buffer, *, chunks: Iterable[int] = (), pause: float = 0.0, sender: _Address | None = None
+    data: Buffer, *, chunks: tuple[int, ...] | list[int] = (), pause: float = 0.0, sender: _Address | None = None
 ) -> dict[str, Any]:
     """Step: receive exactly these bytes."""
 
@@ -188,7 +188,7 @@ def expect_pattern(
     size: int,
     *,
     offset: int = 0,
-    chunks: Iterable[int] = (),
+    chunks: tuple[int, ...] | list[int] = (),
     pause: float = 0.0,
     sender: _Address | None = None,
 ) -> dict[str, Any]:
@@ -206,7 +206,7 @@ def expect_reset() -> dict[str, Any]:
 def expect_descriptors_closed() -> dict[str, Any]:
     """Step: wait until nobody has a descriptor any more that send_ancillary() has sent."""
 
-def drain(*, chunks: Iterable[int] = (), pause: float = 0.0) -> dict[str, Any]:
+def drain(*, chunks: tuple[int, ...] | list[int] = (), pause: float = 0.0) -> dict[str, Any]:
     """Step: receive until the end of the stream."""
 
 def echo(size: int = 0) -> dict[str, Any]:

@@ -35,6 +35,16 @@ def test_the_deadline_ends_a_peer_that_is_busy() -> None:
     assert receiver.log[0].bytes == sender.log[0].bytes
 
 
+def test_the_deadline_ends_a_peer_that_never_has_to_wait() -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as ours:
+        ours.bind(("127.0.0.1", 0))
+        peer = faultkit.Peer(
+            [faultkit.send_pattern(1, 2**62, chunks=(1,), to=ours.getsockname())], bind="udp", deadline=0.1
+        )
+        with pytest.raises(AssertionError, match="deadline of the peer"):
+            peer.verify()
+
+
 def test_a_peer_is_held_released_and_stopped() -> None:
     ours, theirs = socket.socketpair()
     before = faultkit.threads()
@@ -114,8 +124,9 @@ def test_a_peer_is_used_from_many_threads_at_once() -> None:
 def test_a_forked_child_has_no_peers() -> None:
     result = run(
         """
-import gc, os, socket, sys
+import gc, os, socket, sys, warnings
 from loopproof import faultkit
+warnings.simplefilter("ignore", DeprecationWarning)  # of a fork while there are threads
 server = faultkit.Peer([faultkit.accept(), faultkit.expect_eof()], listen="tcp", deadline=60)
 pair = faultkit.Peer([faultkit.expect(b"x"), faultkit.expect_eof()], pair="unix", deadline=60)
 fd = pair.take()
