@@ -142,6 +142,34 @@ class Connect:
             await asyncio.sleep(0)
 
 
+async def clogged(connect: Connect, **options: Any) -> Link:
+    """A link whose peer reads nothing until it is released, and whose transport holds what the kernel did not take.
+
+    `WIDTH` bytes were written. The high mark is far above them, so nothing is paused yet. ``options``: of `Connect`.
+    """
+    link = await connect([faultkit.hold(), faultkit.drain()], narrow=True, **options)
+    link.transport.set_write_buffer_limits(high=4 * WIDTH)
+    link.transport.write(bytes(WIDTH))
+    await settled(link)
+    assert link.names == ["connection_made"], "a callback came although the buffer is below the high mark"
+    return link
+
+
+async def settled(link: Link) -> None:
+    """Let the loop hand over to the kernel what it takes, until the buffer stays as it is."""
+    before = -1
+    while before != link.transport.get_write_buffer_size():
+        before = link.transport.get_write_buffer_size()
+        for _ in range(20):
+            await asyncio.sleep(0.0005)
+    assert before > 0, "the kernel took all although the peer reads nothing"
+
+
+def pauses(link: Link) -> list[str]:
+    """The calls of pause_writing() and resume_writing(), in order."""
+    return [name for name in link.names if name in ("pause_writing", "resume_writing")]
+
+
 async def to_tcp_server(connect: Connect, make: Callable[[], Any], script: list[Step]) -> None:
     """The loop's transport is the client of a TCP connection."""
     buffers, *rest = script

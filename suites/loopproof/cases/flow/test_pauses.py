@@ -2,37 +2,10 @@
 
 import asyncio
 
-from loopproof.authoring import Connect, Link, on_streams, requires
+from loopproof.authoring import Connect, on_streams, requires
 from loopproof.authoring.history import RecordingProtocol
-from loopproof.authoring.links import WIDTH
+from loopproof.authoring.links import WIDTH, clogged, pauses, settled
 from loopproof.faultkit import drain, hold, receive
-
-async def clogged(connect: Connect) -> Link:
-    """A link whose peer reads nothing until it is released, and whose transport holds what the kernel did not take.
-
-    The marks are above all that is queued, so nothing is paused yet.
-    """
-    link = await connect([hold(), drain()], narrow=True)
-    link.transport.set_write_buffer_limits(high=4 * WIDTH)
-    link.transport.write(bytes(WIDTH))
-    await settled(link)
-    assert link.names == ["connection_made"], "a callback came although the buffer is below the high mark"
-    return link
-
-
-async def settled(link: Link) -> None:
-    """Let the loop hand over to the kernel what it takes, until the buffer stays as it is."""
-    before = -1
-    while before != link.transport.get_write_buffer_size():
-        before = link.transport.get_write_buffer_size()
-        for _ in range(20):
-            await asyncio.sleep(0.0005)
-    assert before > 0, "the kernel took all although the peer reads nothing"
-
-
-def pauses(link: Link) -> list[str]:
-    """The calls of pause_writing() and resume_writing(), in order."""
-    return [name for name in link.names if name in ("pause_writing", "resume_writing")]
 
 
 @requires("FLOW-SET_WRITE_BUFFER_LIMITS-04", "FLOW-SET_WRITE_BUFFER_LIMITS-03")
@@ -101,7 +74,9 @@ async def test_a_peer_that_reads_a_little_does_not_resume(connect: Connect) -> N
     await settled(link)
     left = link.transport.get_write_buffer_size()
     assert left > 10
-    assert pauses(link) == ["pause_writing"], f"resume_writing() was called with {left} bytes queued, the low mark is 10"
+    assert pauses(link) == ["pause_writing"], (
+        f"resume_writing() was called with {left} bytes queued, the low mark is 10"
+    )
 
 
 @requires("FLOW-SET_WRITE_BUFFER_LIMITS-03")
