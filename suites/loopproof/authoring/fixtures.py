@@ -85,8 +85,8 @@ def dispose(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-def connect(loop: asyncio.AbstractEventLoop, kind: str) -> Iterator[Connect]:
+def connect(loop: asyncio.AbstractEventLoop, stream: str) -> Iterator[Connect]:
     """Makes links of the kind that a case is parametrized with (``@on_streams``); what is left open is aborted."""
-    connect = Connect(loop, kind)
+    connect = Connect(loop, stream)
     yield connect
     loop.run_until_complete(connect.close())

@@ -55,7 +55,7 @@ def on_streams(*kinds: str) -> Callable[[Case], Case]:
 
     def mark(function: Case) -> Case:
         chosen = [pytest.param(kind, marks=pytest.mark.needs(_STREAMS[kind])) for kind in kinds or _STREAMS]
-        marked: Case = pytest.mark.parametrize("kind", chosen)(function)
+        marked: Case = pytest.mark.parametrize("stream", chosen)(function)
         return marked
 
     return mark
