@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import tempfile
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -13,8 +12,14 @@ from .history import RecordingProtocol
 
 Step = dict[str, Any]
 
-PATIENCE = 8.0
-"""Seconds after which what a case waits for is said not to come: less than the deadline of a case."""
+PATIENCE = 2500
+"""How often the loop gets to poll, a millisecond apart, before what a case waits for is said not to come.
+
+Turns and not seconds: where the machine is too busy for the loop, time goes by in which nothing could come.
+"""
+
+LIFE = 9.0
+"""Seconds after which a peer ends in any case: less than the deadline of a case."""
 
 WIDTH = 1_000_000
 """More bytes than the kernel takes on a narrow link from a transport whose peer reads nothing."""
@@ -22,14 +27,19 @@ WIDTH = 1_000_000
 _NARROW = 131_072  # not less: TCP on the loopback interface crawls where a window is below a segment of 64 KiB
 
 
-async def until(condition: Callable[[], object], what: str) -> None:
+async def until(condition: Callable[[], object], what: str, patience: int = PATIENCE) -> None:
     """Let the loop run until the condition holds; raise AssertionError if it never does, which names ``what``."""
-    limit = time.monotonic() + PATIENCE
-    pause = 0.0
-    while not condition():
-        assert time.monotonic() < limit, f"{what} did not come within {PATIENCE:.0f} seconds"
-        await asyncio.sleep(pause)
-        pause = 0.0005
+    for turn in range(patience):
+        if condition():
+            return
+        await asyncio.sleep(0.001 if turn > 5 else 0)
+    raise AssertionError(f"{what} did not come")
+
+
+async def polls(times: int = 10) -> None:
+    """Let the loop poll so often: what is about to happen has happened then."""
+    for _ in range(times):
+        await asyncio.sleep(0.001)
 
 
 class Link:
@@ -119,7 +129,7 @@ class Connect:
 
     def play(self, script: Sequence[Step], **options: Any) -> faultkit.Peer:
         """Start a peer that ends with the case at the latest."""
-        self.peers.append(faultkit.Peer(script, deadline=PATIENCE, **options))
+        self.peers.append(faultkit.Peer(script, deadline=LIFE, **options))
         return self.peers[-1]
 
     async def close(self) -> None:
@@ -129,8 +139,10 @@ class Connect:
         """
         try:
             for link in self.links:
-                link.transport.abort()
-                await link.lost()
+                over = link.protocol.closed.is_set
+                if not over():
+                    link.transport.abort()
+                    await until(over, "connection_lost() after the abort() at the end of the case", PATIENCE // 10)
                 link.protocol.history.check()
         finally:
             for peer in self.peers:
@@ -160,8 +172,7 @@ async def settled(link: Link) -> None:
     before = -1
     while before != link.transport.get_write_buffer_size():
         before = link.transport.get_write_buffer_size()
-        for _ in range(20):
-            await asyncio.sleep(0.0005)
+        await polls(10)
     assert before > 0, "the kernel took all although the peer reads nothing"
 
 
