@@ -116,9 +116,9 @@ async def test_a_transport_used_in_connection_lost_and_after(connect: Connect, c
     """What is called on a transport whose connection is lost leads to no callback."""
 
     def use(protocol: Any) -> None:
-        arguments: list[Any] = {"write": [b"late"], "writelines": [[b"late", b"later"]]}.get(call, [])
+        given: dict[str, list[Any]] = {"write": [b"late"], "writelines": [[b"late", b"later"]]}
         try:
-            getattr(protocol.transport, call)(*arguments)
+            getattr(protocol.transport, call)(*given.get(call, []))
         except RuntimeError:
             assert call not in ("close", "abort", "write", "pause_reading"), f"{call}() raised"
 
