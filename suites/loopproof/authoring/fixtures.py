@@ -89,4 +89,5 @@ def connect(loop: asyncio.AbstractEventLoop, stream: str) -> Iterator[Connect]:
     """Makes links of the kind that a case is parametrized with (``@on_streams``); what is left open is aborted."""
     connect = Connect(loop, stream)
     yield connect
-    loop.run_until_complete(connect.close())
+    if not loop.is_closed():
+        loop.run_until_complete(connect.close())

@@ -215,7 +215,9 @@ async def from_unix_client(connect: Connect, make: Callable[[], Any], script: li
 
 async def on_accepted_socket(connect: Connect, make: Callable[[], Any], script: list[Step]) -> None:
     """The loop's transport is on a socket that a blocking server has accepted."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
         connect.play([faultkit.connect(listener.getsockname()), *script])
         accepted, _ = listener.accept()
     await connect.loop.connect_accepted_socket(make, accepted)
