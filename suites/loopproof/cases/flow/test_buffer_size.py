@@ -24,12 +24,22 @@ async def test_what_is_written_behind_a_full_kernel_adds_up(connect: Connect) ->
     """Behind a kernel that takes no more each write adds exactly its bytes, however they are given."""
     link = await clogged(connect)
     size = link.transport.get_write_buffer_size()
-    for data in (b"x", bytearray(1000), memoryview(bytes(70_000)), memoryview(bytes(8)).cast("I"), b""):
+    for data in (b"x", bytearray(1000), memoryview(bytes(70_000)), memoryview(b"signed").cast("b"), b""):
         link.transport.write(data)
-        size += memoryview(data).nbytes
+        size += len(data)
         assert link.transport.get_write_buffer_size() == size, f"after a write of {data!r:.40}"
     link.transport.writelines([b"abc", bytearray(5), memoryview(b"xy"), b""])
     assert link.transport.get_write_buffer_size() == size + 10
+
+
+@requires("FLOW-GET_WRITE_BUFFER_SIZE-01")
+@on_streams()
+async def test_wide_items_count_with_all_their_bytes(connect: Connect) -> None:
+    """Of a memoryview whose items have several bytes the bytes count, not the items."""
+    link = await clogged(connect)
+    size = link.transport.get_write_buffer_size()
+    link.transport.write(memoryview(bytes(8000)).cast("I"))
+    assert link.transport.get_write_buffer_size() == size + 8000
 
 
 @requires("FLOW-GET_WRITE_BUFFER_SIZE-01")

@@ -119,15 +119,41 @@ def ending(call: str) -> Any:
     return lambda protocol: getattr(protocol.transport, call)()
 
 
-@requires("PROTO-CONNECTION_LOST-01", "PROTO-ORDER-02")
-@on_streams()
-@pytest.mark.parametrize("call", ["abort", "close", "write", "pause_reading"])
-async def test_a_transport_that_is_used_when_the_connection_is_long_lost(connect: Connect, call: str) -> None:
-    """After a close() that had bytes to send, the lost transport can still be told to end, or to write, in vain."""
-    link: Link = await clogged(connect)
+async def closed_behind_data(connect: Connect) -> Link:
+    """A link that is lost after a close() which had bytes to send."""
+    link = await clogged(connect)
     link.transport.close()
     link.peer.release()
     assert await link.lost() is None
-    getattr(link.transport, call)(*([b"late"] if call == "write" else []))
+    return link
+
+
+@requires("PROTO-CONNECTION_LOST-01", "PROTO-ORDER-02")
+@on_streams()
+@pytest.mark.parametrize("call", ["close", "pause_reading", "resume_reading", "write_eof"])
+async def test_a_transport_that_is_used_when_it_has_closed_behind_data(connect: Connect, call: str) -> None:
+    """After a close() that had bytes to send, the lost transport can still be used, in vain."""
+    link = await closed_behind_data(connect)
+    getattr(link.transport, call)()
+    await polls()
+    assert link.names.count("connection_lost") == 1
+
+
+@requires("PROTO-CONNECTION_LOST-01", "PROTO-ORDER-02", "TRANS-ABORT-03")
+@on_streams()
+async def test_an_abort_when_the_transport_has_closed_behind_data(connect: Connect) -> None:
+    """After a close() that had bytes to send, abort() of the lost transport does nothing and raises nothing."""
+    link = await closed_behind_data(connect)
+    link.transport.abort()
+    await polls()
+    assert link.names.count("connection_lost") == 1
+
+
+@requires("PROTO-CONNECTION_LOST-01", "PROTO-ORDER-02", "TRANS-WRITE-06")
+@on_streams()
+async def test_a_write_when_the_transport_has_closed_behind_data(connect: Connect) -> None:
+    """After a close() that had bytes to send, write() to the lost transport does nothing and raises nothing."""
+    link = await closed_behind_data(connect)
+    link.transport.write(b"late")
     await polls()
     assert link.names.count("connection_lost") == 1

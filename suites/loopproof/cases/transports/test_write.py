@@ -59,6 +59,8 @@ KINDS: dict[str, Any] = {
     "memoryview of a bytearray": lambda data: memoryview(bytearray(data)),
     "slice": lambda data: memoryview(b"before" + data + b"after")[6:-5],
     "signed items": lambda data: memoryview(data).cast("b"),
+}
+SHAPED: dict[str, Any] = {
     "items of four bytes": lambda data: memoryview(data).cast("I"),
     "two dimensions": lambda data: memoryview(data).cast("B", (4, len(data) // 4)),
 }
@@ -69,12 +71,32 @@ KINDS: dict[str, Any] = {
 @pytest.mark.parametrize("kind", sorted(KINDS))
 @pytest.mark.parametrize("queued", [False, True])
 async def test_what_can_be_written(connect: Connect, kind: str, queued: bool) -> None:
-    """bytes, bytearray and any contiguous memoryview are sent with all their bytes, at once or behind others."""
-    size = 2 * WIDTH if queued else 1000
+    """bytes, bytearray and memoryviews are sent with all their bytes, at once or behind others."""
+    await write_twice(connect, KINDS[kind], 2 * WIDTH if queued else 1000)
+
+
+@requires("TRANS-WRITE-03", "TRANS-WRITE-11", "TRANS-WRITE-02")
+@on_streams("tcp-client", "unix-server")
+@pytest.mark.parametrize("kind", sorted(SHAPED))
+async def test_views_with_a_shape(connect: Connect, kind: str) -> None:
+    """A contiguous memoryview with wide items, or of several dimensions, is sent with all its bytes."""
+    await write_twice(connect, SHAPED[kind], 1000)
+
+
+@requires("TRANS-WRITE-03", "TRANS-WRITE-11", "TRANS-WRITE-02")
+@on_streams("tcp-client", "unix-server")
+@pytest.mark.parametrize("kind", sorted(SHAPED))
+async def test_views_with_a_shape_of_which_a_part_is_sent(connect: Connect, kind: str) -> None:
+    """Of such a view the kernel takes a part, and all other bytes follow."""
+    await write_twice(connect, SHAPED[kind], 2 * WIDTH)
+
+
+async def write_twice(connect: Connect, kind: Any, size: int) -> None:
+    """Write two patterns, of so many bytes each, in buffers of a kind to a peer that expects them."""
     script = [hold(), expect_pattern(3, size), expect_pattern(4, size), expect_eof()]
     link = await connect(script, narrow=True)
-    link.transport.write(KINDS[kind](pattern(3, size)))
-    link.transport.write(KINDS[kind](pattern(4, size)))
+    link.transport.write(kind(pattern(3, size)))
+    link.transport.write(kind(pattern(4, size)))
     link.peer.release()
     link.transport.close()
     assert await link.lost() is None

@@ -103,7 +103,7 @@ async def test_empty_elements(connect: Connect, parts: list[Any], queued: bool) 
 @on_streams("tcp-client", "unix-server")
 async def test_elements_of_all_kinds(connect: Connect) -> None:
     """The elements may be of different kinds; each is sent with all its bytes."""
-    parts = [b"ab", bytearray(b"cd"), memoryview(b"efgh").cast("I"), memoryview(bytearray(b"_ij_"))[1:3]]
+    parts = [b"ab", bytearray(b"cd"), memoryview(b"efgh").cast("b"), memoryview(bytearray(b"_ij_"))[1:3]]
     link = await connect([expect(b"abcdefghij"), expect_eof()])
     link.transport.writelines(parts)
     link.transport.close()
@@ -113,9 +113,32 @@ async def test_elements_of_all_kinds(connect: Connect) -> None:
 
 @requires("TRANS-WRITELINES-01")
 @on_streams("tcp-client", "unix-server")
-@pytest.mark.parametrize("wrong", [5, None, ["text"], [b"a", 5]], ids=str)
+async def test_elements_with_wide_items(connect: Connect) -> None:
+    """Of a memoryview whose items have several bytes each byte is sent."""
+    link = await connect([expect(b"abcdefghij"), expect_eof()])
+    link.transport.writelines([b"ab", memoryview(b"cdefghij").cast("I")])
+    link.transport.close()
+    assert await link.lost() is None
+    await link.verified()
+
+
+@requires("TRANS-WRITELINES-01")
+@on_streams("tcp-client", "unix-server")
+@pytest.mark.parametrize("wrong", [5, ["text"], [b"a", 5]], ids=str)
 async def test_what_is_no_iterable_of_bytes(connect: Connect, wrong: Any) -> None:
-    """A number, None, or an element that is no bytes-like object is a TypeError, and the connection goes on."""
+    """A number, or an element that is no bytes-like object, is a TypeError, and the connection goes on."""
+    await write_wrong_lines(connect, wrong)
+
+
+@requires("TRANS-WRITELINES-01")
+@on_streams("tcp-client", "unix-server")
+async def test_none_is_no_iterable(connect: Connect) -> None:
+    """None is a TypeError, and the connection goes on."""
+    await write_wrong_lines(connect, None)
+
+
+async def write_wrong_lines(connect: Connect, wrong: Any) -> None:
+    """Try to write something that is refused, and see that the connection goes on."""
     link = await connect([hold(), drain()])
     with raises(TypeError):
         link.transport.writelines(wrong)
