@@ -132,6 +132,13 @@ class Connect:
         self.peers.append(faultkit.Peer(script, deadline=LIFE, **options))
         return self.peers[-1]
 
+    def listen(self, script: list[Step], **options: Any) -> faultkit.Peer:
+        """Start a peer whose script sets the size of buffers first and accepts then."""
+        buffers, *rest = script
+        peer = self.play([buffers, faultkit.accept(), *rest], **options)
+        peer.wait(1)  # what the kernel connects before has buffers of the old size
+        return peer
+
     async def close(self) -> None:
         """Abort what the case left open, and check what each protocol was told in all.
 
@@ -183,18 +190,16 @@ def pauses(link: Link) -> list[str]:
 
 async def to_tcp_server(connect: Connect, make: Callable[[], Any], script: list[Step]) -> None:
     """The loop's transport is the client of a TCP connection."""
-    buffers, *rest = script
-    peer = connect.play([buffers, faultkit.accept(), *rest], listen="tcp")
+    peer = connect.listen(script, listen="tcp")
     await connect.loop.create_connection(make, *peer.address)
 
 
 async def to_unix_server(connect: Connect, make: Callable[[], Any], script: list[Step]) -> None:
     """The loop's transport is the client of a UNIX stream connection."""
-    buffers, *rest = script
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{folder}/socket")
         listener.listen()
-        connect.play([buffers, faultkit.accept(), *rest], connection=listener)
+        connect.listen(script, connection=listener)
         await connect.loop.create_unix_connection(make, listener.getsockname())
 
 
@@ -225,8 +230,7 @@ async def on_accepted_socket(connect: Connect, make: Callable[[], Any], script: 
 
 async def on_connected_socket(connect: Connect, make: Callable[[], Any], script: list[Step]) -> None:
     """The loop's transport is on a socket that was connected before the loop got it."""
-    buffers, *rest = script
-    peer = connect.play([buffers, faultkit.accept(), *rest], listen="tcp")
+    peer = connect.listen(script, listen="tcp")
     await connect.loop.create_connection(make, sock=socket.create_connection(peer.address))
 
 
