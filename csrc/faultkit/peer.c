@@ -125,22 +125,27 @@ no_lock:
   return NULL;
 }
 
+/* The lock is held: nobody joins meanwhile. */
 static void wake_up(struct fk_peer *peer) {
   uint64_t one = 1;
-  ssize_t written = write(peer->wake, &one, sizeof one);
-  (void)written; /* it can only fail where enough wake-ups are pending */
+  if (peer->wake >= 0) {
+    ssize_t written = write(peer->wake, &one, sizeof one);
+    (void)written; /* it can only fail where enough wake-ups are pending */
+  }
 }
 
 void fk_peer_stop(struct fk_peer *peer) {
   atomic_store(&peer->stopping, true);
+  pthread_mutex_lock(&peer->lock);
   wake_up(peer);
+  pthread_mutex_unlock(&peer->lock);
 }
 
 void fk_peer_release(struct fk_peer *peer, uint64_t count) {
   pthread_mutex_lock(&peer->lock);
   peer->permits = count > UINT64_MAX - peer->permits ? UINT64_MAX : peer->permits + count;
-  pthread_mutex_unlock(&peer->lock);
   wake_up(peer);
+  pthread_mutex_unlock(&peer->lock);
 }
 
 bool fk_peer_wait(struct fk_peer *peer, size_t steps, int64_t limit) {
@@ -168,6 +173,8 @@ void fk_peer_join(struct fk_peer *peer) {
     pthread_join(peer->thread, NULL);
     fk_thread_await_disappearance(peer->process, tid);
     pthread_mutex_lock(&peer->lock);
+    close(peer->wake); /* a peer that is over holds no descriptor, however long the object lives */
+    peer->wake = -1;
     peer->joined = true;
     pthread_cond_broadcast(&peer->changed);
     pthread_mutex_unlock(&peer->lock);

@@ -45,14 +45,13 @@ async def polls(times: int = 10) -> None:
 class Link:
     """A transport of the loop under test, its protocol, and the peer that plays a script at the other end.
 
-    ``made``: how many steps the peer needed to have the connection; they come before the steps of the script.
+    The first step of the peer made the connection; those of the case's script come after it.
     """
 
-    def __init__(self, transport: Any, protocol: Any, peer: faultkit.Peer, made: int = 0) -> None:
+    def __init__(self, transport: Any, protocol: Any, peer: faultkit.Peer) -> None:
         self.transport = transport
         self.protocol = protocol
         self.peer = peer
-        self._made = made
 
     @property
     def names(self) -> list[str]:
@@ -62,10 +61,13 @@ class Link:
 
     async def reached(self, steps: int) -> None:
         """Let the loop run until so many steps of the script are done; raise AssertionError if one fails."""
-        steps += self._made
-        await until(lambda: self.peer.ended or self.peer.completed >= steps, f"step {steps} of the peer's script")
-        if self.peer.completed < steps:
+        await until(lambda: self.peer.ended or self.peer.completed > steps, f"step {steps} of the peer's script")
+        if self.peer.completed <= steps:
             self.peer.verify()
+
+    def arrives(self, steps: int) -> bool:
+        """Stop the loop for as long as the peer needs to have done so many steps; tell whether it has."""
+        return self.peer.wait(steps + 1, timeout=5)
 
     async def verified(self) -> None:
         """Let the loop run until the peer's script is over; raise AssertionError that tells which step failed."""
@@ -110,16 +112,15 @@ class Connect:
         ``script``: what the peer does after that. ``protocol``: what makes the protocol, one that records.
         ``narrow``: the kernel takes less than `WIDTH` bytes from the transport while the peer reads nothing.
         """
-        buffers = faultkit.buffers(receive=_NARROW if narrow else 0)
         made: list[Any] = []
 
         def make() -> Any:
             made.append(protocol())
             return made[-1]
 
-        await self._way(self, make, [buffers, *script])
+        await self._way(self, make, list(script), _NARROW if narrow else 0)
         await until(lambda: made and made[0].transport is not None, "connection_made()")
-        link = Link(made[0].transport, made[0], self.peers[-1], made=2)
+        link = Link(made[0].transport, made[0], self.peers[-1])
         self.links.append(link)
         await link.reached(0)
         if narrow:
@@ -131,13 +132,6 @@ class Connect:
         """Start a peer that ends with the case at the latest."""
         self.peers.append(faultkit.Peer(script, deadline=LIFE, **options))
         return self.peers[-1]
-
-    def listen(self, script: list[Step], **options: Any) -> faultkit.Peer:
-        """Start a peer whose script sets the size of buffers first and accepts then."""
-        buffers, *rest = script
-        peer = self.play([buffers, faultkit.accept(), *rest], **options)
-        peer.wait(1)  # what the kernel connects before has buffers of the old size
-        return peer
 
     async def close(self) -> None:
         """Abort what the case left open, and check what each protocol was told in all.
@@ -188,28 +182,32 @@ def pauses(link: Link) -> list[str]:
     return [name for name in link.names if name in ("pause_writing", "resume_writing")]
 
 
-async def to_tcp_server(connect: Connect, make: Callable[[], Any], script: list[Step]) -> None:
+Making = Callable[[], Any]
+
+
+async def to_tcp_server(connect: Connect, make: Making, script: list[Step], receive: int) -> None:
     """The loop's transport is the client of a TCP connection."""
-    peer = connect.listen(script, listen="tcp")
+    peer = connect.play([faultkit.accept(), *script], listen="tcp", receive_buffer=receive)
     await connect.loop.create_connection(make, *peer.address)
 
 
-async def to_unix_server(connect: Connect, make: Callable[[], Any], script: list[Step]) -> None:
+async def to_unix_server(connect: Connect, make: Making, script: list[Step], receive: int) -> None:
     """The loop's transport is the client of a UNIX stream connection."""
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{folder}/socket")
         listener.listen()
-        connect.listen(script, connection=listener)
+        connect.play([faultkit.accept(), *script], connection=listener)
         await connect.loop.create_unix_connection(make, listener.getsockname())
 
 
-async def from_tcp_client(connect: Connect, make: Callable[[], Any], script: list[Step]) -> None:
+async def from_tcp_client(connect: Connect, make: Making, script: list[Step], receive: int) -> None:
     """The loop's transport is on the server's side of a TCP connection."""
-    connect.servers.append(await connect.loop.create_server(make, "127.0.0.1", 0))
-    connect.play([faultkit.connect(connect.servers[-1].sockets[0].getsockname()), *script])
+    server = await connect.loop.create_server(make, "127.0.0.1", 0)
+    connect.servers.append(server)
+    connect.play([faultkit.connect(server.sockets[0].getsockname(), receive_buffer=receive), *script])
 
 
-async def from_unix_client(connect: Connect, make: Callable[[], Any], script: list[Step]) -> None:
+async def from_unix_client(connect: Connect, make: Making, script: list[Step], receive: int) -> None:
     """The loop's transport is on the server's side of a UNIX stream connection."""
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/socket"
@@ -218,23 +216,23 @@ async def from_unix_client(connect: Connect, make: Callable[[], Any], script: li
         await until(lambda: peer.completed or peer.ended, "the peer's connection")
 
 
-async def on_accepted_socket(connect: Connect, make: Callable[[], Any], script: list[Step]) -> None:
+async def on_accepted_socket(connect: Connect, make: Making, script: list[Step], receive: int) -> None:
     """The loop's transport is on a socket that a blocking server has accepted."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        connect.play([faultkit.connect(listener.getsockname()), *script])
+        connect.play([faultkit.connect(listener.getsockname(), receive_buffer=receive), *script])
         accepted, _ = listener.accept()
     await connect.loop.connect_accepted_socket(make, accepted)
 
 
-async def on_connected_socket(connect: Connect, make: Callable[[], Any], script: list[Step]) -> None:
+async def on_connected_socket(connect: Connect, make: Making, script: list[Step], receive: int) -> None:
     """The loop's transport is on a socket that was connected before the loop got it."""
-    peer = connect.listen(script, listen="tcp")
+    peer = connect.play([faultkit.accept(), *script], listen="tcp", receive_buffer=receive)
     await connect.loop.create_connection(make, sock=socket.create_connection(peer.address))
 
 
-WAYS: dict[str, Callable[[Connect, Callable[[], Any], list[Step]], Awaitable[None]]] = {
+WAYS: dict[str, Callable[[Connect, Making, list[Step], int], Awaitable[None]]] = {
     "tcp-client": to_tcp_server,
     "tcp-server": from_tcp_client,
     "unix-client": to_unix_server,
@@ -242,4 +240,8 @@ WAYS: dict[str, Callable[[Connect, Callable[[], Any], list[Step]], Awaitable[Non
     "accepted": on_accepted_socket,
     "connected": on_connected_socket,
 }
-"""Each way in which a loop comes to have a stream transport, by the name that cases are parametrized with."""
+"""Each way in which a loop comes to have a stream transport, by the name that cases are parametrized with.
+
+The last argument is the size of the peer's receive buffer in bytes; where both ends share one, that of the transport
+alone counts.
+"""

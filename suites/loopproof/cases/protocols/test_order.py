@@ -14,7 +14,7 @@ import pytest
 
 from loopproof.authoring import Connect, on_streams, requires
 from loopproof.authoring.history import RecordingBufferedProtocol, RecordingProtocol
-from loopproof.authoring.links import polls
+from loopproof.authoring.links import WIDTH, polls
 from loopproof.faultkit import drain, expect_eof, hold, pattern, reset, send, send_pattern, shutdown
 
 KINDS: dict[str, Any] = {"streaming": RecordingProtocol, "buffered": RecordingBufferedProtocol}
@@ -146,6 +146,22 @@ async def test_a_reset_behind_data(connect: Connect) -> None:
     assert isinstance(await link.lost(), ConnectionResetError)
     assert link.names[-1] == "connection_lost"
     assert "eof_received" not in link.names, "eof_received() was called for a reset"
+
+
+@requires("PROTO-ORDER-04")
+@on_streams()
+@pytest.mark.parametrize("protocol", ["streaming", "buffered"])
+async def test_callbacks_come_in_the_thread_of_the_loop(connect: Connect, protocol: str) -> None:
+    """Each callback is made by the thread that runs the loop, also those of data, pauses and the end."""
+    link = await connect([send_pattern(3, 300_000), hold(), drain()], protocol=KINDS[protocol], narrow=True)
+    link.transport.set_write_buffer_limits(high=0)
+    link.transport.write(bytes(2 * WIDTH))
+    link.peer.release()
+    await link.seen("resume_writing")
+    link.transport.close()
+    await link.lost()
+    threads = {event.thread for event in link.protocol.history.events}
+    assert threads == {threading.get_ident()}
 
 
 @requires("PROTO-ORDER-05")

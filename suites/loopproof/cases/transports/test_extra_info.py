@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from loopproof.authoring import Connect, on_streams, raises, requires
-from loopproof.authoring.history import RecordingProtocol
+from loopproof.authoring import Connect, needs, on_streams, raises, requires
+from loopproof.authoring.history import RecordingDatagramProtocol, RecordingProtocol
 from loopproof.authoring.links import clogged
 from loopproof.faultkit import drain, hold
 
@@ -80,6 +80,18 @@ async def test_the_socket_cannot_be_made_blocking(connect: Connect) -> None:
     ours.setblocking(False)
     ours.settimeout(0)
     assert ours.gettimeout() == 0.0
+
+
+@requires("TRANS-GET_EXTRA_INFO-07")
+@needs("udp")
+async def test_the_addresses_of_an_endpoint_without_a_peer(loop: asyncio.AbstractEventLoop) -> None:
+    """A datagram endpoint that is not connected has a name of its own, and None for that of its peer."""
+    transport, _ = await loop.create_datagram_endpoint(RecordingDatagramProtocol, local_addr=("127.0.0.1", 0))
+    assert transport.get_extra_info("peername") is None
+    assert transport.get_extra_info("sockname")[0] == "127.0.0.1"
+    transport.close()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
 
 
 @requires("TRANS-GET_EXTRA_INFO-05")
