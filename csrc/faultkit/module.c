@@ -13,13 +13,16 @@ static int add_methods(PyObject *module) {
 
 static int module_exec(PyObject *module) {
   struct fk_module *state = PyModule_GetState(module);
-  return add_methods(module) < 0 || fk_add_peer_type(module, state) < 0 ? -1 : 0;
+  return add_methods(module) < 0 || fk_add_peer_type(module, state) < 0 || fk_add_allocation_faults(module, state) < 0
+             ? -1
+             : 0;
 }
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg) {
   struct fk_module *state = PyModule_GetState(module);
   Py_VISIT(state->peer_type);
   Py_VISIT(state->entry_type);
+  Py_VISIT(state->failure_type);
   return 0;
 }
 
@@ -27,6 +30,7 @@ static int module_clear(PyObject *module) {
   struct fk_module *state = PyModule_GetState(module);
   Py_CLEAR(state->peer_type);
   Py_CLEAR(state->entry_type);
+  Py_CLEAR(state->failure_type);
   return 0;
 }
 
@@ -43,7 +47,8 @@ static PyModuleDef_Slot module_slots[] = {
 static struct PyModuleDef module_def = {
     .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "loopproof.faultkit",
-    .m_doc = "Peers that play scripts in threads of their own, byte patterns, observers, reports of crashes.",
+    .m_doc = "Peers that play scripts in threads of their own, byte patterns, allocations that fail, observers, "
+             "reports of crashes.",
     .m_size = sizeof(struct fk_module),
     .m_slots = module_slots,
     .m_traverse = module_traverse,

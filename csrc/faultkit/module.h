@@ -10,6 +10,7 @@
 struct fk_module {
   PyTypeObject *peer_type;
   PyTypeObject *entry_type;
+  PyTypeObject *failure_type;
 };
 
 /* Methods of the module, by the file that has them; each ends with an empty one. */
@@ -27,5 +28,6 @@ PyObject *fk_describe_step(PyObject *step);
 
 /* Make the types and add them to the module. Returns 0, or -1 with an exception set. */
 int fk_add_peer_type(PyObject *module, struct fk_module *state);
+int fk_add_allocation_faults(PyObject *module, struct fk_module *state);
 
 #endif

@@ -1,8 +1,8 @@
-"""The fault kit, written in C: peers that play scripts, byte patterns, observers of the process, reports of crashes."""
+"""The fault kit, written in C: scripted peers, patterns, allocation faults, observers, reports of crashes."""
 
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
 from typing_extensions import Buffer
 
@@ -53,6 +53,37 @@ class Peer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
+
+class FailedAllocation(NamedTuple):
+    """An allocation that was made to fail: its number from 1, its size in bytes, its thread (threading.get_ident())."""
+
+    number: int
+    domain: Literal["raw", "mem", "object"]
+    operation: Literal["malloc", "calloc", "realloc"]
+    size: int
+    thread: int
+
+class AllocationFaults:
+    """Context manager: chosen allocations of the interpreter fail while its block runs; one block at a time."""
+
+    def __new__(
+        cls,
+        *,
+        first: int | None = None,
+        count: int = 1,
+        domain: Literal["raw", "mem", "object", "any"] = "object",
+        thread: int | Literal["any"] | None = None,
+    ) -> Self: ...
+    @property
+    def seen(self) -> int: ...
+    @property
+    def failed(self) -> int: ...
+    @property
+    def trace(self) -> tuple[FailedAllocation, ...]: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> Literal[False]: ...
 
 def accept() -> dict[str, Any]:
     """Step: wait for a connection on the peer's listening socket."""
