@@ -123,24 +123,15 @@ static PyObject *trace_of(FaultsObject *self) {
     if (index == 0) {
       continue; /* a thread is just writing it */
     }
-    PyObject *entry = PyStructSequence_New(state_of(self)->failure_type);
-    PyObject *values[] = {
+    PyObject *const values[] = {
         PyLong_FromUnsignedLongLong(index),
         PyUnicode_FromString(domain_names[failure->domain]),
         PyUnicode_FromString(operation_names[failure->operation]),
         PyLong_FromSize_t(failure->size),
         PyLong_FromUnsignedLong(failure->thread),
     };
-    bool complete = entry != NULL;
-    for (Py_ssize_t at = 0; at < 5; at++) {
-      complete = complete && values[at] != NULL;
-      if (entry != NULL) {
-        PyStructSequence_SetItem(entry, at, values[at]); /* the reference goes to the entry */
-      } else {
-        Py_XDECREF(values[at]);
-      }
-    }
-    if (!complete || PyList_Append(list, entry) < 0) {
+    PyObject *entry = fk_struct_of(state_of(self)->failure_type, values, sizeof values / sizeof *values);
+    if (entry == NULL || PyList_Append(list, entry) < 0) {
       Py_CLEAR(list);
     }
     Py_XDECREF(entry);
