@@ -188,6 +188,49 @@ def test_hooks_of_others_are_seen_and_left_alone(allocator: str) -> None:
     assert words == ["somebody", "the", "1", "1", "somebody", "1"]
 
 
+INTERPRETERS = (
+    """
+import threading
+import _interpreters
+from loopproof.faultkit import AllocationFaults
+
+code = """
+    + repr(
+        """
+from loopproof.faultkit import AllocationFaults
+try:
+    with AllocationFaults(first=2):
+        [bytes(100) for _ in range(5)]
+except (MemoryError, RuntimeError) as error:
+    print(type(error).__name__, flush=True)
+"""
+    )
+    + """
+other = _interpreters.create()
+_interpreters.exec(other, code)
+with AllocationFaults():  # of the process: taken
+    _interpreters.exec(other, code)
+busy = threading.Thread(target=_interpreters.exec, args=(other, "x = [bytes(100) for _ in range(300_000)]"))
+busy.start()  # with a GIL of its own
+rounds = 0
+while busy.is_alive():
+    try:
+        with AllocationFaults(first=3, domain="any"):
+            [bytes(1000) for _ in range(5)]
+    except MemoryError:
+        rounds += 1
+print(rounds > 0)
+"""
+)
+
+
+def test_interpreters_share_the_allocators() -> None:
+    pytest.importorskip("_interpreters")
+    done = subprocess.run([sys.executable, "-c", INTERPRETERS], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == ["MemoryError", "RuntimeError", "True"]
+
+
 def torture(loop: str, domain: str, count: int) -> list[tuple[int, str]]:
     script = Path(__file__).parent / "allocation_torture.py"
     command = [sys.executable, str(script), loop, domain, str(count)]
