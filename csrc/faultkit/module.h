@@ -9,6 +9,9 @@
 #include "script.h"
 #include "supervisor.h"
 
+/* What observers return. */
+enum fk_observed { FK_DESCRIPTOR, FK_THREAD, FK_CHILD, FK_RESIDENT, FK_OBSERVED };
+
 struct fk_module {
   PyTypeObject *peer_type;
   PyTypeObject *entry_type;
@@ -16,12 +19,16 @@ struct fk_module {
   PyTypeObject *call_type;
   struct fk_supervisor *supervisors; /* whose listeners a fork would inherit; each a reference */
   bool watches_forks;
+  PyTypeObject *failure_type;
+  PyTypeObject *observed[FK_OBSERVED];
 };
 
 /* Methods of the module, by the file that has them; each ends with an empty one. */
 extern PyMethodDef fk_step_methods[];
 extern PyMethodDef fk_pattern_methods[];
-extern PyMethodDef fk_observer_methods[];
+extern PyMethodDef fk_descriptor_methods[];
+extern PyMethodDef fk_process_methods[];
+extern PyMethodDef fk_memory_methods[];
 extern PyMethodDef fk_crash_methods[];
 extern PyMethodDef fk_rule_methods[];
 extern PyMethodDef fk_replay_methods[];
@@ -59,9 +66,20 @@ PyObject *fk_error_name(int error);
 /* Return a text that says why the kernel refuses a filter, by what fk_filter_probe() returns. */
 PyObject *fk_refusal(int error);
 
+/* What the types of observers are made of. */
+extern PyStructSequence_Desc fk_descriptor_description;
+extern PyStructSequence_Desc fk_thread_description;
+extern PyStructSequence_Desc fk_child_description;
+extern PyStructSequence_Desc fk_resident_description;
+
+/* Make a struct sequence of all its values, and take the references to them. A value that is NULL, with an exception
+ * set, could not be made: then, and on failure, returns NULL with an exception set. */
+PyObject *fk_struct_of(PyTypeObject *type, PyObject *const *values, Py_ssize_t count);
+
 /* Make the types and add them to the module. Returns 0, or -1 with an exception set. */
 int fk_add_peer_type(PyObject *module, struct fk_module *state);
 int fk_add_buffer_type(PyObject *module);
 int fk_add_injector_type(PyObject *module, struct fk_module *state);
+int fk_add_allocation_faults(PyObject *module, struct fk_module *state);
 
 #endif

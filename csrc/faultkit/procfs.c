@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define ENTRIES 16384
+#define FIRST_CAPACITY 4096
 
 /* What getdents64 writes: see getdents(2). */
 struct entry {
@@ -60,19 +61,47 @@ int fk_walk(const char *path, fk_visitor *visit, void *context) {
   return outcome;
 }
 
-ssize_t fk_read_file(const char *path, char *text, size_t size) {
+/* Read on until the end. Returns the memory, which may have moved; or NULL with errno set, and it is freed. */
+static char *read_to_end(int file, size_t *size) {
+  size_t capacity = FIRST_CAPACITY;
+  char *text = malloc(capacity);
+  *size = 0;
+  while (text != NULL) {
+    if (*size + 1 == capacity) {
+      char *larger = capacity > SIZE_MAX / 2 ? NULL : realloc(text, 2 * capacity);
+      if (larger == NULL) {
+        free(text);
+        errno = ENOMEM;
+        return NULL;
+      }
+      text = larger;
+      capacity *= 2;
+    }
+    ssize_t got = read(file, text + *size, capacity - 1 - *size);
+    if (got < 0 && errno != EINTR) {
+      int reason = errno;
+      free(text);
+      errno = reason;
+      return NULL;
+    }
+    if (got == 0) {
+      text[*size] = '\0';
+      break;
+    }
+    *size += got > 0 ? (size_t)got : 0;
+  }
+  return text;
+}
+
+char *fk_read_whole(const char *path, size_t *size) {
+  size_t ignored;
   int file = open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) {
-    return -1;
+    return NULL;
   }
-  size_t done = 0;
-  ssize_t got = 0;
-  while (done < size - 1 && (got = read(file, text + done, size - 1 - done)) > 0) {
-    done += (size_t)got;
-  }
+  char *text = read_to_end(file, size == NULL ? &ignored : size);
   int reason = errno;
   close(file);
   errno = reason;
-  text[done] = '\0';
-  return got < 0 ? -1 : (ssize_t)done;
+  return text;
 }

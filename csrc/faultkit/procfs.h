@@ -1,4 +1,5 @@
-/* Reading /proc without the C library's directory streams: the numbered entries of a directory. No Python in here. */
+/* Reading /proc without the C library's directory streams: the numbered entries of a directory, whole files. No Python
+ * in here. */
 #ifndef LOOPPROOF_FAULTKIT_PROCFS_H
 #define LOOPPROOF_FAULTKIT_PROCFS_H
 
@@ -12,7 +13,8 @@ typedef int fk_visitor(long number, int directory, void *context);
  * Returns 0, what `visit` returned, or -1 with errno set (a visitor returns something else than -1). */
 int fk_walk(const char *path, fk_visitor *visit, void *context);
 
-/* Read a whole small file. Returns the number of bytes, `text` ends with NUL; or -1 with errno set. */
-ssize_t fk_read_file(const char *path, char *text, size_t size);
+/* Read a whole file, however large. Returns new memory, which the caller frees, that ends with a NUL not counted in
+ * `size` (NULL: not wanted); or NULL with errno set. */
+char *fk_read_whole(const char *path, size_t *size);
 
 #endif

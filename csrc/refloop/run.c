@@ -5,6 +5,7 @@
 #include "loop.h"
 
 #define CLOCK_RESOLUTION 1e-9 /* of the monotonic clock: a timer may run so much before its time */
+#define ATTEMPTS 16           /* to have no running loop any more */
 
 /* Queues the handles of the timers that are due. */
 static int take_due_timers(struct loop *loop) {
@@ -103,19 +104,33 @@ static int set_hooks(struct loop *loop) {
   return done(result);
 }
 
+/* Keeps the first exception of several steps that are all made: takes the one that is set, if any. */
+static void keep_first(PyObject **first) {
+  PyObject *exception = take_exception();
+
+  if (*first == NULL)
+    *first = exception;
+  else
+    Py_XDECREF(exception);
+}
+
 /* Undoes begin(). An exception that is set stays; else one of this is set. */
 static int end(struct loop *loop, PyObject *hooks) {
-  PyObject *exception = take_exception();
-  int failed;
+  PyObject *first = take_exception();
 
   loop->stopping = false;
   loop->thread = 0;
-  failed = set_running(loop, Py_None);
-  failed |= track_origins(loop, false);
-  failed |= done(PyObject_Call(loop->state->set_asyncgen_hooks, hooks, NULL));
-  if (exception != NULL)
-    give_exception(exception);
-  return exception != NULL || failed ? -1 : 0;
+  /* it may take memory, and where it fails the thread keeps a running loop for good */
+  for (int attempt = 0; attempt < ATTEMPTS && set_running(loop, Py_None) < 0; attempt++)
+    keep_first(&first);
+  (void)track_origins(loop, false);
+  keep_first(&first);
+  (void)done(PyObject_Call(loop->state->set_asyncgen_hooks, hooks, NULL));
+  keep_first(&first);
+  if (first == NULL)
+    return 0;
+  give_exception(first);
+  return -1;
 }
 
 /* Marks the loop as the running one of this thread. */

@@ -1,4 +1,4 @@
-"""The fault kit, in C: peers, patterns, guarded buffers, faults at the kernel boundary, observers, crash reports."""
+"""The fault kit, in C: peers, patterns, guarded buffers, faults of kernel and allocator, observers, crash reports."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
@@ -64,6 +64,37 @@ class Peer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
+
+class FailedAllocation(NamedTuple):
+    """An allocation that was made to fail: its number from 1, its size in bytes, its thread (threading.get_ident())."""
+
+    number: int
+    domain: Literal["raw", "mem", "object"]
+    operation: Literal["malloc", "calloc", "realloc"]
+    size: int
+    thread: int
+
+class AllocationFaults:
+    """Context manager: chosen allocations of the interpreter fail while its block runs; one block at a time."""
+
+    def __new__(
+        cls,
+        *,
+        first: int | None = None,
+        count: int = 1,
+        domain: Literal["raw", "mem", "object", "any"] = "object",
+        thread: int | Literal["any"] | None = None,
+    ) -> Self: ...
+    @property
+    def seen(self) -> int: ...
+    @property
+    def failed(self) -> int: ...
+    @property
+    def trace(self) -> tuple[FailedAllocation, ...]: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> Literal[False]: ...
 
 class GuardedBuffer:
     """Memory between inaccessible pages, for the buffer protocol: a byte too far is a crash."""
@@ -320,14 +351,68 @@ def pattern(seed: int, size: int, offset: int = 0) -> bytes:
 def verify_pattern(buffer: Buffer, seed: int, offset: int = 0) -> int | None:
     """Return the index of the first byte that is not that of the stream, None if all are."""
 
-def descriptors() -> dict[int, str]:
-    """Return the open descriptors of this process: number to what it is open on. Raises OSError without /proc."""
+class Descriptor(NamedTuple):
+    """What a descriptor is open on; family and type are None where it is no socket, addresses where there is none."""
+
+    number: int
+    kind: str
+    device: int
+    inode: int
+    target: str
+    family: int | None
+    type: int | None
+    local: Any
+    remote: Any
+    listening: bool
+    watches: tuple[tuple[int, int], ...]
+
+class Thread(NamedTuple):
+    """A thread of this process: native id, name (at most 15 bytes) and state ('running', 'sleeping', ...)."""
+
+    number: int
+    name: str
+    state: str
+
+class Child(NamedTuple):
+    """A child of this process; the command is empty for a zombie."""
+
+    number: int
+    name: str
+    state: str
+    command: tuple[str, ...]
+
+class Resident(NamedTuple):
+    """Resident memory in bytes."""
+
+    current: int
+    peak: int
+
+def descriptors() -> dict[int, tuple[str, int, int]]:
+    """Return the open descriptors of this process: number to (kind, device, inode). Raises OSError without /proc."""
+
+def descriptor(fd: int | _HasFileno, /) -> Descriptor:
+    """Return what a descriptor is open on. Raises OSError if it is not open, or without /proc."""
 
 def threads() -> frozenset[int]:
-    """Return the native ids of the threads of this process."""
+    """Return the native ids of the threads of this process. Raises OSError without /proc."""
+
+def thread(number: int, /) -> Thread:
+    """Return what the kernel knows of a thread of this process. Raises OSError if there is none."""
 
 def children() -> frozenset[int]:
-    """Return the process ids of the children of this process."""
+    """Return the process ids of the children of this process. Raises OSError without /proc."""
+
+def child(number: int, /) -> Child:
+    """Return what the kernel knows of a child process. Raises OSError if it is none, or hidden."""
+
+def mappings() -> dict[str, tuple[int, int]]:
+    """Return the memory mappings of this process: kind to (count, bytes). Raises OSError without /proc."""
+
+def resident() -> Resident:
+    """Return the resident memory of this process in bytes, now and at most so far. Raises OSError without /proc."""
+
+def reset_peak() -> None:
+    """Let the peak of resident() be counted anew. Raises OSError where the kernel does not allow it."""
 
 def report_crashes(fd: int) -> None:
     """Write a C backtrace to a descriptor when a fatal signal comes, and before it the guarded buffer if it was that.

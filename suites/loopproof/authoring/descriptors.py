@@ -1,10 +1,10 @@
 """The descriptor oracle: it notices a loop that uses a descriptor number that belongs to somebody else by now."""
 
 import fcntl
-import os
-import re
 import socket
 from types import TracebackType
+
+from .. import faultkit
 
 _CANARY = b"not yours"
 _AWAY = 512
@@ -20,10 +20,10 @@ class Squatters:
 
     def __init__(self) -> None:
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
-        self._identities: list[int] = []
+        self._identities: list[tuple[str, int, int]] = []
 
     def __enter__(self) -> "Squatters":
-        self._taken = _numbers()
+        self._taken = set(faultkit.descriptors())
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -42,7 +42,7 @@ class Squatters:
 
         Raises AssertionError if one of the given numbers is still in use.
         """
-        free = (set(numbers) or self._taken) - _numbers()
+        free = (set(numbers) or self._taken) - set(faultkit.descriptors())
         still = set(numbers) - free
         assert not still, f"descriptor {min(still, default=0)} is still open"
         for number in sorted(free):
@@ -59,7 +59,8 @@ class Squatters:
             theirs.setblocking(False)
             theirs.send(_CANARY)
             self._pairs.append((squatter, theirs))
-            self._identities.append(os.fstat(number).st_ino)
+            identity = faultkit.descriptor(number)
+            self._identities.append((identity.kind, identity.device, identity.inode))
 
     def check(self) -> None:
         """Raise AssertionError that names what was done to squatters, if anything was."""
@@ -69,14 +70,15 @@ class Squatters:
     def violations(self) -> list[str]:
         """Return what was done to the squatters, one line each."""
         found = []
-        polled = _polled()
+        now = faultkit.descriptors()
+        polled = {watched for number in now if now[number][0] == "epoll" for watched in _watched(number)}
         for (squatter, theirs), identity in zip(self._pairs, self._identities, strict=True):
             number = squatter.fileno()
             whose = f"descriptor {number}, which belongs to somebody else by now,"
-            if _identity(number) != identity:
+            if now.get(number) != identity:
                 found.append(f"{whose} was closed or replaced")
                 continue
-            if (number, identity) in polled:
+            if (number, identity[2]) in polled:
                 found.append(f"{whose} is polled")
             try:
                 left = squatter.recv(len(_CANARY) + 1, socket.MSG_PEEK)
@@ -92,17 +94,6 @@ class Squatters:
         return found
 
 
-def _numbers() -> set[int]:
-    return {int(name) for name in os.listdir("/proc/self/fd") if _identity(int(name)) is not None}
-
-
-def _identity(number: int) -> int | None:
-    try:
-        return os.fstat(number).st_ino
-    except OSError:
-        return None
-
-
 def _close(end: socket.socket) -> None:
     try:
         end.close()
@@ -110,15 +101,9 @@ def _close(end: socket.socket) -> None:
         end.detach()
 
 
-def _polled() -> set[tuple[int, int]]:
-    """Return number and inode of every descriptor that some epoll set of this process watches."""
-    found = set()
-    for number in os.listdir("/proc/self/fdinfo"):
-        try:
-            with open(f"/proc/self/fdinfo/{number}", encoding="ascii") as file:
-                text = file.read()
-        except OSError:
-            continue
-        for watched, inode in re.findall(r"^tfd:\s*(\d+).*?\bino:([0-9a-f]+)", text, re.MULTILINE):
-            found.add((int(watched), int(inode, 16)))
-    return found
+def _watched(epoll: int) -> tuple[tuple[int, int], ...]:
+    """Return number and inode of every descriptor that an epoll set watches."""
+    try:
+        return faultkit.descriptor(epoll).watches
+    except OSError:  # closed meanwhile
+        return ()

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from .. import faultkit
 from ..authoring.fixtures import Records
+from .resources import Resources
 
 GRACE = 2.0
 """Seconds that threads and children which are ending anyway get to be gone."""
@@ -32,48 +32,9 @@ class Leftovers:
     logged: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Resources:
-    """The descriptors (number: what it is open on), native threads and child processes of this process."""
-
-    descriptors: dict[int, str]
-    threads: frozenset[int]
-    children: frozenset[int]
-
-    def more_than(self, before: "Resources") -> list[str]:
-        """Name what is here and was not before."""
-        grown = [
-            f"descriptor {number}: {target}"
-            for number, target in self.descriptors.items()
-            if before.descriptors.get(number) != target
-        ]
-        names = {thread.native_id: thread.name for thread in threading.enumerate()}
-        grown += [
-            f"thread {thread} ({names.get(thread, 'not made by Python')})" for thread in self.threads - before.threads
-        ]
-        grown += [f"child process {child}" for child in self.children - before.children]
-        return grown
-
-    def lost_since(self, before: "Resources") -> list[str]:
-        """Name the descriptors that were open before and are not now, or are open on something else."""
-        return [
-            f"descriptor {number} ({target}) was closed, and belonged to somebody else"
-            for number, target in before.descriptors.items()
-            if self.descriptors.get(number) != target
-        ]
-
-
-def resources() -> Resources:
-    """Count the resources of this process, exactly; not the standard descriptors, which pytest's capture moves."""
-    descriptors = faultkit.descriptors()
-    for standard in (0, 1, 2):
-        descriptors.pop(standard, None)
-    return Resources(descriptors, faultkit.threads(), faultkit.children())
-
-
 def kind_of(text: str) -> str:
-    """Return a text about a leftover without its numbers."""
-    return re.sub(r"\d+", "N", text)
+    """Return a text about a leftover without its numbers, and without what it is doing now."""
+    return re.sub(r"\d+", "N", text.partition(", now ")[0])
 
 
 class Watch:
@@ -89,7 +50,8 @@ class Watch:
         self._handler = Records(logging.ERROR)
 
     def __enter__(self) -> "Watch":
-        self._before = resources()
+        self._before = Resources.now()
+        self._before.remember()
         self._hooks = sys.unraisablehook, threading.excepthook
         sys.unraisablehook = self._note_unraisable
         threading.excepthook = self._note_thread
@@ -117,8 +79,8 @@ class Watch:
         """Collect garbage, then tell what is left."""
         gc.collect()
         left = Leftovers()
-        left.lasting = self._lasting()
-        left.lost = resources().lost_since(self._before)
+        left.lasting, now = self._lasting()
+        left.lost = now.lost_since(self._before)
         left.warned = self._unraisable + [
             f"{entry.category.__name__}: {entry.message}"
             for entry in self._warnings or ()
@@ -127,13 +89,14 @@ class Watch:
         left.logged = [record.getMessage() for record in self._handler.records]
         return left
 
-    def _lasting(self) -> list[str]:
+    def _lasting(self) -> tuple[list[str], Resources]:
         waited_until = time.monotonic() + GRACE
         pause = 0.001
-        while grown := resources().more_than(self._before):
+        while True:
+            now = Resources.now()
+            grown = now.more_than(self._before)
             only_ending = not any(entry.startswith("descriptor") for entry in grown)
-            if not only_ending or time.monotonic() > waited_until:
-                return grown
+            if not grown or not only_ending or time.monotonic() > waited_until:
+                return grown, now
             time.sleep(pause)
             pause = min(2 * pause, 0.1)
-        return []

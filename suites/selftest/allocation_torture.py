@@ -1,0 +1,133 @@
+"""A scene on a loop, once for each allocation in it, which then fails: ``allocation_torture.py LOOP DOMAIN COUNT``.
+
+Prints a JSON list: for allocation 1, 2, ... of the scene what became of it when that one failed (and COUNT - 1 more
+after it), each in a fork of its own: how many failed, and the outcome.
+"""
+
+import faulthandler
+import gc
+import json
+import logging
+import os
+import signal
+import sys
+import tempfile
+from typing import Any, Literal
+
+from loopproof import faultkit
+from loopproof.loops import LoopSpec
+
+DEADLINE = 30
+
+
+class Scene:
+    """Callbacks, timers, watched descriptors and runs of one loop: no tasks and no functions made on the way.
+
+    In 3.12 and 3.13 both break CPython itself when they find no memory.
+    """
+
+    def __init__(self, factory: Any) -> None:
+        self._factory = factory
+        self._reading, self._writing = os.pipe()
+
+    def play(self) -> None:
+        self.loop = self._factory()
+        self.loop.set_exception_handler(self.stop)
+        self.done = self.loop.create_future()
+        self.loop.call_soon(self.nothing)
+        self.loop.call_soon_threadsafe(self.nothing, 1, 2, 3, 4)
+        self.loop.call_at(self.loop.time() + 1000, self.nothing).cancel()
+        self.loop.call_later(0, self.watch)
+        self.loop.run_until_complete(self.done)
+        self.loop.close()
+
+    def stop(self, *_: object) -> None:
+        self.loop.stop()
+
+    def nothing(self, *_: object) -> None:
+        pass
+
+    def watch(self) -> None:
+        self.loop.add_reader(self._reading, self.read)
+        self.loop.add_writer(self._writing, self.write)
+
+    def write(self) -> None:
+        os.write(self._writing, b"x")
+        self.loop.remove_writer(self._writing)
+
+    def read(self) -> None:
+        os.read(self._reading, 1)
+        self.loop.remove_reader(self._reading)
+        self.done.set_result(None)
+
+    def end(self) -> None:
+        if hasattr(self, "loop"):
+            self.loop.close()
+        self.__dict__.pop("done", None)
+        self.__dict__.pop("loop", None)
+        os.close(self._reading)
+        os.close(self._writing)
+
+
+def attempt(factory: Any, faults: faultkit.AllocationFaults) -> str:
+    """Play the scene, then again without faults; say how the first time ended, and what was wrong afterwards."""
+    scene = Scene(factory)
+    outcome = "passed"
+    try:
+        with faults:
+            scene.play()
+    except (MemoryError, RuntimeError, SystemError) as error:  # the last is CPython's own, e.g. in os.environ.get()
+        outcome = type(error).__name__
+    scene.end()
+    gc.collect()
+    again = Scene(factory)
+    again.play()
+    again.end()
+    return outcome
+
+
+def forked(factory: Any, first: int | None, count: int, domain: Any) -> tuple[int, int, str]:
+    """Return the allocations seen and failed, and the outcome."""
+    reading, writing = os.pipe()
+    with tempfile.TemporaryFile() as errors:
+        child = os.fork()
+        if child == 0:
+            os.dup2(errors.fileno(), 2)
+            faulthandler.enable(2)
+            signal.alarm(DEADLINE)
+            before = faultkit.descriptors()
+            faults = faultkit.AllocationFaults(first=first, count=count, domain=domain)
+            try:
+                outcome = attempt(factory, faults)
+                left = set(faultkit.descriptors()) - set(before)
+                outcome += f", left open: {left}" if left else ""
+            except BaseException as error:
+                outcome = f"{type(error).__name__} afterwards: {error}"
+            os.write(writing, json.dumps((faults.seen, faults.failed, outcome)).encode())
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            answer = pipe.read()
+        status = os.waitpid(child, 0)[1]
+        if os.WIFSIGNALED(status):
+            errors.seek(0)
+            words = errors.read().decode(errors="replace")
+            return 0, 0, f"{signal.Signals(os.WTERMSIG(status)).name}\n{words}"
+    seen, failed, outcome = json.loads(answer)
+    return seen, failed, outcome
+
+
+def main(loop: str, domain: Literal["raw", "mem", "object", "any"], count: str) -> None:
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
+    factory = LoopSpec.parse(loop).resolve()
+    for _ in range(3):  # the first runs fill caches, and import what is imported late
+        attempt(factory, faultkit.AllocationFaults())
+    gc.collect()
+    gc.disable()  # a collection counts what other cases of the process have left
+    total, _, outcome = forked(factory, None, 1, domain)
+    assert outcome.startswith("passed"), outcome
+    print(json.dumps([forked(factory, first, int(count), domain)[1:] for first in range(1, total + 1)]))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
