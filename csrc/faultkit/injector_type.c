@@ -298,20 +298,7 @@ static PyObject *make_call(PyTypeObject *type, size_t index, const struct fk_eve
       PyUnicode_FromString(fk_action_name((enum fk_action)event->action)),
       result_of(event),
   };
-  PyObject *call = PyStructSequence_New(type);
-  bool complete = call != NULL;
-  for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-    complete = complete && values[i] != NULL;
-    if (call != NULL && values[i] != NULL) {
-      PyStructSequence_SetItem(call, (Py_ssize_t)i, values[i]);
-    } else {
-      Py_XDECREF(values[i]);
-    }
-  }
-  if (!complete) {
-    Py_CLEAR(call);
-  }
-  return call;
+  return fk_struct_of(type, values, sizeof values / sizeof *values);
 }
 
 static PyObject *injector_trace(InjectorObject *self, void *closure) {

@@ -48,20 +48,7 @@ static PyObject *make_entry(PyTypeObject *type, size_t step, enum fk_verb verb, 
       PyLong_FromUnsignedLongLong(record->bytes),
       PyUnicode_DecodeUTF8(record->detail, (Py_ssize_t)strlen(record->detail), "replace"),
   };
-  PyObject *entry = PyStructSequence_New(type);
-  bool complete = entry != NULL;
-  for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-    complete = complete && values[i] != NULL;
-    if (entry != NULL && values[i] != NULL) {
-      PyStructSequence_SetItem(entry, (Py_ssize_t)i, values[i]);
-    } else {
-      Py_XDECREF(values[i]);
-    }
-  }
-  if (!complete) {
-    Py_CLEAR(entry);
-  }
-  return entry;
+  return fk_struct_of(type, values, sizeof values / sizeof *values);
 }
 
 PyObject *fk_make_log(PeerObject *self, PyTypeObject *entry_type) {

@@ -7,61 +7,26 @@
 #include <sys/syscall.h>
 
 #define MOST_RULES 100000
-#define LONGEST_DELAY 86400.0
-#define SECOND 1e9
 
 #define ALWAYS (~0u)
 #define ONLY(action) (1u << FK_ACTION_##action)
 
 typedef int parser(PyObject *value, struct fk_rule *rule);
 
-static int parse_number(PyObject *value, uint64_t *result) {
-  PyObject *number = PyNumber_Index(value);
-  if (number == NULL) {
-    return -1;
-  }
-  unsigned long long count = PyLong_AsUnsignedLongLong(number);
-  Py_DECREF(number);
-  if (PyErr_Occurred() != NULL && !PyErr_ExceptionMatches(PyExc_OverflowError)) {
-    return -1;
-  }
-  if (PyErr_Occurred() != NULL || count == 0 || count > INT64_MAX) {
-    PyErr_Format(PyExc_ValueError, "must be from 1 to 2**63 - 1, not %R", value);
-    return -1;
-  }
-  *result = count;
-  return 0;
+static int parse_size(PyObject *value, struct fk_rule *rule) {
+  return fk_parse_number(value, 1, INT64_MAX, &rule->size);
 }
 
-static int parse_size(PyObject *value, struct fk_rule *rule) { return parse_number(value, &rule->size); }
-static int parse_nth(PyObject *value, struct fk_rule *rule) { return parse_number(value, &rule->nth); }
-static int parse_count(PyObject *value, struct fk_rule *rule) { return parse_number(value, &rule->count); }
+static int parse_nth(PyObject *value, struct fk_rule *rule) { return fk_parse_number(value, 1, INT64_MAX, &rule->nth); }
 
-/* A number from 0 to `most`. */
-static int parse_real(PyObject *value, double most, double *result) {
-  double number = PyFloat_AsDouble(value);
-  if (number == -1.0 && PyErr_Occurred() != NULL) {
-    return -1;
-  }
-  if (!(number >= 0.0 && number <= most)) {
-    PyErr_Format(PyExc_ValueError, "must be from 0 to %d, not %R", (int)most, value);
-    return -1;
-  }
-  *result = number;
-  return 0;
+static int parse_count(PyObject *value, struct fk_rule *rule) {
+  return fk_parse_number(value, 1, INT64_MAX, &rule->count);
 }
 
-static int parse_seconds(PyObject *value, struct fk_rule *rule) {
-  double seconds;
-  if (parse_real(value, LONGEST_DELAY, &seconds) < 0) {
-    return -1;
-  }
-  rule->delay = (int64_t)(seconds * SECOND);
-  return 0;
-}
+static int parse_seconds(PyObject *value, struct fk_rule *rule) { return fk_parse_seconds(value, &rule->delay); }
 
 static int parse_probability(PyObject *value, struct fk_rule *rule) {
-  return parse_real(value, 1.0, &rule->probability);
+  return fk_parse_real(value, 1.0, &rule->probability);
 }
 
 /* Something by its name: a call of the set and so on. Returns whether there is such a thing. */

@@ -14,7 +14,7 @@
 #define MOST_CHUNKS 65536
 #define LONGEST_PAUSE 86400.0
 
-static int parse_count(PyObject *value, uint64_t least, uint64_t most, uint64_t *result) {
+int fk_parse_number(PyObject *value, uint64_t least, uint64_t most, uint64_t *result) {
   PyObject *number = PyNumber_Index(value);
   if (number == NULL) {
     return -1;
@@ -74,7 +74,7 @@ static int parse_sizes(PyObject *value, uint64_t least, struct fk_sizes *result)
   }
   for (Py_ssize_t i = 0; i < count; i++) {
     uint64_t size;
-    if (parse_count(PyTuple_GET_ITEM(items, i), least, FK_PATTERN_LIMIT, &size) < 0) {
+    if (fk_parse_number(PyTuple_GET_ITEM(items, i), least, FK_PATTERN_LIMIT, &size) < 0) {
       goto failed;
     }
     values[i] = (size_t)size;
@@ -89,13 +89,22 @@ failed:
   return -1;
 }
 
-static int parse_seconds(PyObject *value, int64_t *result) {
-  double seconds = PyFloat_AsDouble(value);
-  if (seconds == -1.0 && PyErr_Occurred() != NULL) {
+int fk_parse_real(PyObject *value, double most, double *result) {
+  double number = PyFloat_AsDouble(value);
+  if (number == -1.0 && PyErr_Occurred() != NULL) {
     return -1;
   }
-  if (!(seconds >= 0.0 && seconds <= LONGEST_PAUSE)) {
-    PyErr_Format(PyExc_ValueError, "must be from 0 to %d seconds, not %R", (int)LONGEST_PAUSE, value);
+  if (!(number >= 0.0 && number <= most)) {
+    PyErr_Format(PyExc_ValueError, "must be from 0 to %d, not %R", (int)most, value);
+    return -1;
+  }
+  *result = number;
+  return 0;
+}
+
+int fk_parse_seconds(PyObject *value, int64_t *result) {
+  double seconds;
+  if (fk_parse_real(value, LONGEST_PAUSE, &seconds) < 0) {
     return -1;
   }
   *result = (int64_t)(seconds * (double)FK_SECOND);
@@ -141,7 +150,7 @@ static int parse_address(PyObject *value, struct fk_address *result, bool is_loc
   PyObject *port = host == NULL ? NULL : PySequence_GetItem(value, 1);
   int outcome = -1;
   uint64_t number;
-  if (port == NULL || parse_count(port, 0, UINT16_MAX, &number) < 0) {
+  if (port == NULL || fk_parse_number(port, 0, UINT16_MAX, &number) < 0) {
     goto done;
   }
   const char *text = PyUnicode_Check(host) ? PyUnicode_AsUTF8(host) : NULL;
@@ -183,7 +192,7 @@ static int parse_socket_type(PyObject *value, int *result) {
 
 static int parse_buffer_size(PyObject *value, int *result) {
   uint64_t size;
-  if (parse_count(value, 0, INT32_MAX, &size) < 0) {
+  if (fk_parse_number(value, 0, INT32_MAX, &size) < 0) {
     return -1;
   }
   *result = (int)size;
@@ -201,7 +210,7 @@ static int parse_flag(PyObject *value, bool *result) {
 
 static int parse_byte(PyObject *value, uint8_t *result) {
   uint64_t number;
-  if (parse_count(value, 0, UINT8_MAX, &number) < 0) {
+  if (fk_parse_number(value, 0, UINT8_MAX, &number) < 0) {
     return -1;
   }
   *result = (uint8_t)number;
@@ -252,21 +261,21 @@ static int parse_protocols(PyObject *value, struct fk_bytes *result) {
 int fk_parse_value(PyObject *value, enum fk_value kind, void *target) {
   switch (kind) {
   case FK_SEED:
-    return parse_count(value, 0, UINT64_MAX, target);
+    return fk_parse_number(value, 0, UINT64_MAX, target);
   case FK_SIZE:
-    return parse_count(value, 0, FK_PATTERN_LIMIT, target);
+    return fk_parse_number(value, 0, FK_PATTERN_LIMIT, target);
   case FK_FIRST:
-    return parse_count(value, 0, FK_MOST_CONNECTIONS - 1, target);
+    return fk_parse_number(value, 0, FK_MOST_CONNECTIONS - 1, target);
   case FK_COUNT:
-    return parse_count(value, 1, FK_MOST_CONNECTIONS, target);
+    return fk_parse_number(value, 1, FK_MOST_CONNECTIONS, target);
   case FK_DESCRIPTORS:
-    return parse_count(value, 0, FK_MOST_PASSED, target);
+    return fk_parse_number(value, 0, FK_MOST_PASSED, target);
   case FK_BYTES:
     return parse_bytes(value, target);
   case FK_SIZES:
     return parse_sizes(value, 1, target);
   case FK_SECONDS:
-    return parse_seconds(value, target);
+    return fk_parse_seconds(value, target);
   case FK_ADDRESS:
     return parse_address(value, target, false);
   case FK_LOCAL:
@@ -286,9 +295,9 @@ int fk_parse_value(PyObject *value, enum fk_value kind, void *target) {
   case FK_BYTE:
     return parse_byte(value, target);
   case FK_TICKETS:
-    return parse_count(value, 0, FK_TLS_MOST_TICKETS, target);
+    return fk_parse_number(value, 0, FK_TLS_MOST_TICKETS, target);
   case FK_FRAGMENT:
-    return parse_count(value, 0, FK_TLS_PLAINTEXT, target);
+    return fk_parse_number(value, 0, FK_TLS_PLAINTEXT, target);
   }
   return 0;
 }

@@ -1,4 +1,4 @@
-/* Fields of steps: what kind of value each holds, and its translation from Python. */
+/* Values of the fields of steps and rules: what kind each is, and its translation from Python. */
 #ifndef LOOPPROOF_FAULTKIT_VALUES_H
 #define LOOPPROOF_FAULTKIT_VALUES_H
 
@@ -29,6 +29,12 @@ enum fk_value {
 /* Translate a value into what `target` points to, which has the type that the kind names. Returns 0, or -1 with an
  * exception set whose message does not name the field. */
 int fk_parse_value(PyObject *value, enum fk_value kind, void *target);
+
+/* The numbers among them: a whole one from `least` to `most`, one from 0 to `most`, and seconds, up to a day, in
+ * nanoseconds. Return 0, or -1 with an exception set whose message does not name what it is about. */
+int fk_parse_number(PyObject *value, uint64_t least, uint64_t most, uint64_t *result);
+int fk_parse_real(PyObject *value, double most, double *result);
+int fk_parse_seconds(PyObject *value, int64_t *result);
 
 /* Put "PREFIX: " before the message of the exception that is set, if it says that a value makes no sense; it is a
  * ValueError or TypeError then. Steals the reference to the text, which may be NULL. */
