@@ -131,8 +131,8 @@ class Watch:
         waited_until = time.monotonic() + GRACE
         pause = 0.001
         while grown := resources().more_than(self._before):
-            only_ending = not any(entry.startswith("descriptor") for entry in grown)
-            if not only_ending or time.monotonic() > waited_until:
+            may_end = not all(entry.startswith("descriptor") for entry in grown)
+            if not may_end or time.monotonic() > waited_until:
                 return grown
             time.sleep(pause)
             pause = min(2 * pause, 0.1)
