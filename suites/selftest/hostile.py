@@ -114,6 +114,12 @@ class LeaksThreads(_Hostile):
         threading.Thread(target=threading.Event().wait, daemon=True, name="stray").start()
 
 
+class LeaksADescriptorWhileAThreadEnds(_Hostile):
+    def attack(self) -> None:
+        os.eventfd(0)
+        threading.Thread(target=time.sleep, args=(0.2,), name="ending").start()
+
+
 class LeaksChildren(_Hostile):
     def attack(self) -> None:
         self.child = subprocess.Popen(["sleep", "30"])

@@ -58,6 +58,14 @@ def test_an_attack_costs_one_case_and_is_told_by_its_verdict(attack: str, tmp_pa
     assert "INTERNALERROR" not in done.stdout + done.stderr
 
 
+def test_a_thread_that_is_ending_is_none_of_the_leaks(tmp_path: Path) -> None:
+    miniature.write(tmp_path)
+    _, result = miniature.run(tmp_path, "hostile:LeaksADescriptorWhileAThreadEnds", "-n0")
+    (attacked,) = (case for case in result["cases"] if case["verdict"] == "leak")
+    assert "descriptor" in attacked["evidence"]
+    assert "ending" not in attacked["evidence"]
+
+
 @pytest.mark.parametrize("loop", ["Lies", "SwallowsErrors"])
 def test_a_loop_that_lies_about_the_outcome_fails(loop: str, tmp_path: Path) -> None:
     failing = miniature.CASES.replace("assert asyncio.get_running_loop().is_running()", "assert False, 'the truth'")

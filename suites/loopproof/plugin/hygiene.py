@@ -95,8 +95,8 @@ class Watch:
         while True:
             now = Resources.now()
             grown = now.more_than(self._before)
-            only_ending = not any(entry.startswith("descriptor") for entry in grown)
-            if not grown or not only_ending or time.monotonic() > waited_until:
+            may_end = not all(entry.startswith("descriptor") for entry in grown)
+            if not grown or not may_end or time.monotonic() > waited_until:
                 return grown, now
             time.sleep(pause)
             pause = min(2 * pause, 0.1)
