@@ -8,10 +8,9 @@
 #define WORD sizeof(uint64_t)
 #define BLOCK ((size_t)FK_PATTERN_BLOCK * WORD) /* bytes */
 #define NEEDLE 64
-#define LANES 2
 
 /* Words that the compiler handles at once. */
-typedef uint64_t lanes __attribute__((vector_size(LANES * WORD)));
+typedef uint64_t lanes __attribute__((vector_size(2 * WORD)));
 
 static const uint64_t seed_step = UINT64_C(0x9fb21c651e98df25);
 static const uint64_t index_step = UINT64_C(0xd1342543de82ef95);
@@ -43,102 +42,57 @@ uint64_t fk_pattern_word(uint64_t seed, uint64_t index) {
   return scrambled(seed, index % FK_PATTERN_BLOCK) ^ key_of(seed, index / FK_PATTERN_BLOCK);
 }
 
-/* Write the part of one word that begins at byte `skip` of it; return how many bytes that were. */
-static size_t fill_part(uint8_t *target, size_t size, uint64_t seed, uint64_t index, size_t skip) {
-  uint64_t word = htole64(fk_pattern_word(seed, index));
-  size_t part = WORD - skip < size ? WORD - skip : size;
-  memcpy(target, (const uint8_t *)&word + skip, part);
-  return part;
+void fk_stream_prepare(struct fk_stream *stream, uint64_t seed) {
+  stream->seed = seed;
+  for (uint64_t i = 0; i < FK_PATTERN_BLOCK; i++) {
+    stream->words[i] = htole64(scrambled(seed, i));
+  }
 }
 
-/* Where whole words of the stream are: a run of them that lies in one block. */
+/* A run of bytes of the stream that lies in one block. */
 struct run {
-  uint64_t index;
-  size_t words;
-  uint64_t change; /* from the block before, as it lies in memory */
+  const uint8_t *words; /* from the word on in which it begins */
+  size_t skip;          /* bytes of that word which come before it */
+  size_t size;
+  uint64_t key; /* of the block, as it lies in memory */
 };
 
-static struct run run_at(uint64_t seed, uint64_t index, size_t words) {
-  size_t left = FK_PATTERN_BLOCK - (size_t)(index % FK_PATTERN_BLOCK);
-  uint64_t block = index / FK_PATTERN_BLOCK;
-  return (struct run){index, words < left ? words : left, htole64(key_of(seed, block) ^ key_of(seed, block - 1))};
+static struct run run_at(const struct fk_stream *stream, uint64_t offset, size_t left) {
+  size_t first = (size_t)(offset % BLOCK);
+  return (struct run){
+      .words = (const uint8_t *)stream->words + (first - first % WORD),
+      .skip = first % WORD,
+      .size = BLOCK - first < left ? BLOCK - first : left,
+      .key = htole64(key_of(stream->seed, offset / BLOCK)),
+  };
 }
 
-static void fill_words(uint8_t *target, struct run run, uint64_t seed) {
-  uint64_t key = key_of(seed, run.index / FK_PATTERN_BLOCK);
-  for (size_t i = 0; i < run.words; i++) {
-    uint64_t word = htole64(scrambled(seed, (run.index + i) % FK_PATTERN_BLOCK) ^ key);
-    memcpy(target + i * WORD, &word, WORD);
-  }
+/* Write up to a word: `size` bytes of the one at `words` that come after `skip` others. */
+static void fill_part(uint8_t *target, size_t size, const uint8_t *words, size_t skip, uint64_t key) {
+  uint64_t word;
+  memcpy(&word, words, WORD);
+  word ^= key;
+  memcpy(target, (const uint8_t *)&word + skip, size);
 }
 
-/* Write words out of those that lie one block before them. */
-static void continue_words(uint8_t *target, struct run run) {
-  const lanes change = {run.change, run.change};
-  size_t i = 0;
-  for (; i + LANES <= run.words; i += LANES) {
-    lanes words;
-    memcpy(&words, target + i * WORD - BLOCK, sizeof words);
-    words ^= change;
-    memcpy(target + i * WORD, &words, sizeof words);
-  }
-  for (; i < run.words; i++) {
-    uint64_t word;
-    memcpy(&word, target + i * WORD - BLOCK, WORD);
-    word ^= run.change;
-    memcpy(target + i * WORD, &word, WORD);
-  }
-}
-
-/* Whether words continue those that lie one block before them. */
-static bool words_continue(const uint8_t *seen, struct run run) {
-  const lanes change = {run.change, run.change};
-  lanes differences = {0};
-  uint64_t difference = 0;
-  size_t i = 0;
-  for (; i + LANES <= run.words; i += LANES) {
-    lanes before;
-    lanes words;
-    memcpy(&before, seen + i * WORD - BLOCK, sizeof before);
-    memcpy(&words, seen + i * WORD, sizeof words);
-    differences |= before ^ words ^ change;
-  }
-  for (; i < run.words; i++) {
-    uint64_t before;
-    uint64_t word;
-    memcpy(&before, seen + i * WORD - BLOCK, WORD);
-    memcpy(&word, seen + i * WORD, WORD);
-    difference |= before ^ word ^ run.change;
-  }
-  return (difference | differences[0] | differences[1]) == 0;
-}
-
-void fk_pattern_fill(uint8_t *target, size_t size, uint64_t seed, uint64_t offset) {
-  uint64_t index = offset / WORD;
-  size_t skip = offset % WORD;
-  size_t before = 0; /* words */
-  if (size == 0) {
-    return;
-  }
-  if (skip != 0) {
-    size_t part = fill_part(target, size, seed, index++, skip);
+static void fill_run(uint8_t *target, struct run run) {
+  const lanes key = {run.key, run.key};
+  if (run.skip != 0) {
+    size_t part = WORD - run.skip < run.size ? WORD - run.skip : run.size;
+    fill_part(target, part, run.words, run.skip, run.key);
     target += part;
-    size -= part;
+    run.size -= part;
+    run.words += WORD;
   }
-  while (size >= WORD) {
-    struct run run = run_at(seed, index, size / WORD);
-    if (before < FK_PATTERN_BLOCK) {
-      fill_words(target, run, seed);
-    } else {
-      continue_words(target, run);
-    }
-    before += run.words;
-    index += run.words;
-    target += run.words * WORD;
-    size -= run.words * WORD;
+  size_t at = 0;
+  for (; at + sizeof(lanes) <= run.size; at += sizeof(lanes)) {
+    lanes words;
+    memcpy(&words, run.words + at, sizeof words);
+    words ^= key;
+    memcpy(target + at, &words, sizeof words);
   }
-  if (size != 0) {
-    fill_part(target, size, seed, index, 0);
+  for (; at < run.size; at += WORD) {
+    fill_part(target + at, run.size - at < WORD ? run.size - at : WORD, run.words + at, 0, run.key);
   }
 }
 
@@ -150,45 +104,75 @@ static size_t first_difference(const uint8_t *left, const uint8_t *right, size_t
   return at;
 }
 
-/* Compare up to a block with what is made anew. */
-static size_t mismatch_in_block(const uint8_t *seen, size_t size, uint64_t seed, uint64_t offset) {
+/* Whether a run that consists of whole lanes is right; false if it does not. */
+static bool lanes_are_right(const uint8_t *seen, struct run run) {
+  const lanes key = {run.key, run.key};
+  lanes differences = {0};
+  if (run.skip != 0 || run.size % sizeof(lanes) != 0) {
+    return false;
+  }
+  for (size_t at = 0; at < run.size; at += sizeof(lanes)) {
+    lanes words;
+    lanes expected;
+    memcpy(&words, seen + at, sizeof words);
+    memcpy(&expected, run.words + at, sizeof expected);
+    differences |= words ^ expected ^ key;
+  }
+  return (differences[0] | differences[1]) == 0;
+}
+
+void fk_stream_fill(const struct fk_stream *stream, uint8_t *target, size_t size, uint64_t offset) {
+  for (size_t done = 0; done < size;) {
+    struct run run = run_at(stream, offset + done, size - done);
+    fill_run(target + done, run);
+    done += run.size;
+  }
+}
+
+static size_t mismatch_in_run(const uint8_t *seen, struct run run) {
   uint8_t expected[BLOCK];
-  fk_pattern_fill(expected, size, seed, offset);
-  return memcmp(seen, expected, size) == 0 ? size : first_difference(seen, expected, size);
+  if (lanes_are_right(seen, run)) {
+    return run.size;
+  }
+  fill_run(expected, run);
+  return memcmp(seen, expected, run.size) == 0 ? run.size : first_difference(seen, expected, run.size);
 }
 
-/* How much to look at next: to the end of the block of the stream in which `offset` lies. */
-static size_t part_at(uint64_t offset, size_t left) {
-  size_t part = BLOCK - (size_t)(offset % BLOCK);
-  return part < left ? part : left;
-}
-
-size_t fk_pattern_mismatch(const uint8_t *seen, size_t size, uint64_t seed, uint64_t offset) {
-  size_t part;
-  for (size_t done = 0; done < size; done += part) {
-    uint64_t position = offset + done;
-    part = part_at(position, size - done);
-    bool continues = done >= BLOCK && position % WORD == 0 && part % WORD == 0;
-    if (continues && words_continue(seen + done, run_at(seed, position / WORD, part / WORD))) {
-      continue;
-    }
-    size_t right = mismatch_in_block(seen + done, part, seed, position);
-    if (right < part) {
+size_t fk_stream_mismatch(const struct fk_stream *stream, const uint8_t *seen, size_t size, uint64_t offset) {
+  for (size_t done = 0; done < size;) {
+    struct run run = run_at(stream, offset + done, size - done);
+    size_t right = mismatch_in_run(seen + done, run);
+    if (right < run.size) {
       return done + right;
     }
+    done += run.size;
   }
   return size;
 }
 
+void fk_pattern_fill(uint8_t *target, size_t size, uint64_t seed, uint64_t offset) {
+  struct fk_stream stream;
+  fk_stream_prepare(&stream, seed);
+  fk_stream_fill(&stream, target, size, offset);
+}
+
+size_t fk_pattern_mismatch(const uint8_t *seen, size_t size, uint64_t seed, uint64_t offset) {
+  struct fk_stream stream;
+  fk_stream_prepare(&stream, seed);
+  return fk_stream_mismatch(&stream, seen, size, offset);
+}
+
 uint64_t fk_pattern_find(const uint8_t *bytes, size_t size, uint64_t seed, uint64_t start, uint64_t limit) {
+  struct fk_stream stream;
   uint8_t window[BLOCK + NEEDLE];
+  fk_stream_prepare(&stream, seed);
   if (size == 0 || size > NEEDLE) {
     return limit;
   }
   for (; start < limit; start += BLOCK) {
     uint64_t left = limit - start;
     size_t starts = left < BLOCK ? (size_t)left : BLOCK;
-    fk_pattern_fill(window, starts + size - 1, seed, start);
+    fk_stream_fill(&stream, window, starts + size - 1, start);
     const uint8_t *candidate = window;
     const uint8_t *end = window + starts;
     while (candidate < end && (candidate = memchr(candidate, bytes[0], (size_t)(end - candidate))) != NULL) {

@@ -19,9 +19,25 @@
  *       product = state * (state ^ 0xa0761d6478bd642f)                           (128 bits)
  *       (product >> 64) ^ product                                                (lowest 64 bits)
  *
- * So two blocks of 512 words (4 KiB) differ in all words by the same bits: each is made and checked from the one before
- * it as fast as memory is read. */
+ * So the words of a block are those of any other with the same bits turned in each: once those of one are there, the
+ * stream is made and checked as fast as memory is read. */
 uint64_t fk_pattern_word(uint64_t seed, uint64_t index);
+
+/* The stream of a seed, made ready. */
+struct fk_stream {
+  uint64_t seed;
+  uint64_t words[FK_PATTERN_BLOCK]; /* the part that all blocks have in common, as it lies in memory */
+};
+
+void fk_stream_prepare(struct fk_stream *stream, uint64_t seed);
+
+/* Write bytes [offset, offset + size) to `target`. */
+void fk_stream_fill(const struct fk_stream *stream, uint8_t *target, size_t size, uint64_t offset);
+
+/* Index into `seen` of the first byte that is not that of the stream from `offset` on; `size` if all are. */
+size_t fk_stream_mismatch(const struct fk_stream *stream, const uint8_t *seen, size_t size, uint64_t offset);
+
+/* What follows prepares the stream itself, for who needs it once. */
 
 /* Write bytes [offset, offset + size) of the stream of `seed` to `target`. */
 void fk_pattern_fill(uint8_t *target, size_t size, uint64_t seed, uint64_t offset);

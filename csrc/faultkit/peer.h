@@ -3,6 +3,7 @@
 #define LOOPPROOF_FAULTKIT_PEER_H
 
 #include "endpoint.h"
+#include "pattern.h"
 #include "script.h"
 #include "thread.h"
 #include "tls.h"
@@ -49,6 +50,7 @@ struct fk_peer {
   struct fk_address source;       /* where the last datagram came from; size 0: from nobody that can be answered */
   int passed[2];                  /* the pipe whose end is passed on to see what becomes of it; -1: none */
   SSL_SESSION *tls_session;       /* the last that can be resumed; NULL: none */
+  struct fk_stream stream;        /* of the seed that the current step has, if it has one */
   uint8_t *buffer;                /* FK_BUFFER bytes */
   size_t current;
   /* Shared. */

@@ -1,6 +1,5 @@
 /* Verbs that receive, and what they say of what is wrong. */
 #include "actions.h"
-#include "pattern.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -116,7 +115,7 @@ static enum fk_state fail_pattern(struct fk_peer *peer, const struct fk_step *st
   const uint8_t *seen = peer->buffer + at;
   uint64_t position = step->offset + now->done + at;
   size_t shown = size - at < SHOWN ? size - at : SHOWN;
-  fk_pattern_fill(right, shown, step->seed, position);
+  fk_stream_fill(&peer->stream, right, shown, position);
   show(expected_text, right, shown);
   show(seen_text, seen, shown);
   if (shown == SHOWN) {
@@ -156,7 +155,7 @@ static enum fk_state check_bytes(struct fk_peer *peer, const struct fk_step *ste
                                  size_t size) {
   size_t right = size;
   if (step->verb == FK_VERB_expect_pattern) {
-    right = fk_pattern_mismatch(peer->buffer, size, step->seed, step->offset + now->done);
+    right = fk_stream_mismatch(&peer->stream, peer->buffer, size, step->offset + now->done);
   } else if (step->verb == FK_VERB_expect) {
     const uint8_t *expected = step->data.data + now->done;
     for (right = 0; right < size && peer->buffer[right] == expected[right]; right++) {
@@ -228,6 +227,7 @@ enum fk_state fk_do_receive(struct fk_peer *peer, const struct fk_step *step) {
 }
 
 enum fk_state fk_do_expect_pattern(struct fk_peer *peer, const struct fk_step *step) {
+  fk_stream_prepare(&peer->stream, step->seed);
   return receive_all(peer, step, step->size);
 }
 

@@ -1,6 +1,5 @@
 /* Verbs that send. */
 #include "actions.h"
-#include "pattern.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -107,7 +106,7 @@ static enum fk_state send_chunk(struct fk_peer *peer, const struct fk_step *step
   }
   do {
     size_t part = size < FK_BUFFER ? (size_t)size : FK_BUFFER;
-    fk_pattern_fill(peer->buffer, part, step->seed, step->offset + done);
+    fk_stream_fill(&peer->stream, peer->buffer, part, step->offset + done);
     state = fk_send_all(peer, step, peer->buffer, part);
     done += part;
     size -= part;
@@ -119,6 +118,7 @@ enum fk_state fk_do_send_pattern(struct fk_peer *peer, const struct fk_step *ste
   uint64_t done = 0;
   size_t turn = 0;
   enum fk_state state = FK_DONE;
+  fk_stream_prepare(&peer->stream, step->seed);
   do {
     uint64_t chunk = fk_next_chunk(step, &turn, step->size - done);
     state = send_chunk(peer, step, done, chunk);
