@@ -35,6 +35,8 @@ struct loop {
   PyObject
       *watched_files; /* a dictionary or NULL: what stood for a descriptor in add_reader(), if that was no number */
 
+  char *read_buffer; /* of READING_SIZE bytes, for all transports; NULL until there is one */
+
   PyObject *task_factory; /* or NULL */
   struct handle *current; /* the handle that runs (debug mode), borrowed; or NULL */
   double slow_callback_duration;

@@ -1,6 +1,7 @@
 """The reference loop's core in C: scheduling, running, watched descriptors, signals' wake-up."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from typing import Any, Protocol, TypeVar, TypeVarTuple, final
@@ -18,6 +19,47 @@ class Handle(asyncio.Handle): ...
 
 @final
 class TimerHandle(asyncio.TimerHandle): ...
+
+class Attachable(Protocol):
+    """A server, as its transports see it."""
+
+    def _attach(self, transport: asyncio.BaseTransport, /) -> None: ...
+    def _detach(self, transport: asyncio.BaseTransport, /) -> None: ...
+
+class SocketTransport(asyncio.Transport):
+    """A transport over a connected, non-blocking stream socket, TCP or UNIX, which it takes over and closes.
+
+    The constructor queues protocol.connection_made(transport) and, behind that, the start of reading and
+    waiter.set_result(None), unless the waiter is cancelled. After an exception of the constructor the socket is still
+    the caller's.
+
+    Args:
+        loop: the loop, which is open.
+        sock: the socket.
+        protocol: an asyncio.Protocol or asyncio.BufferedProtocol.
+        waiter: a future that is done when connection_made() has been called.
+        extra: the dictionary of get_extra_info(), which the transport takes over and completes with "socket",
+            "sockname" and, unless it is there, "peername".
+        server: what is told by _attach(transport) in the constructor and by _detach(transport) after connection_lost().
+        context: what all callbacks of the protocol run in; None for copies of the contexts in which the transport was
+            made, reading was resumed, data was queued and so on, as asyncio before Python 3.15 has it.
+
+    Raises:
+        TypeError: loop is no loop of refloop.
+        RuntimeError: it is closed.
+        OSError, ValueError: the socket is closed.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+        server: Attachable | None = None,
+        context: Context | None = None,
+    ) -> None: ...
 
 class Loop:
     slow_callback_duration: float
