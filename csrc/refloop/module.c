@@ -7,6 +7,7 @@
 
 #include "handle.h"
 #include "loop.h"
+#include "pipe.h"
 #include "state.h"
 #include "stream.h"
 
@@ -129,7 +130,7 @@ static int module_exec(PyObject *module) {
   struct core_state *state = PyModule_GetState(module);
 
   if (import_all(state) < 0 || intern_all(state) < 0 || handle_types_init(module) < 0 || loop_type_init(module) < 0 ||
-      stream_type_init(module) < 0)
+      stream_type_init(module) < 0 || pipe_types_init(module) < 0)
     return -1;
   return PyModule_AddStringConstant(module, "libuv_version", uv_version_string());
 }

@@ -133,6 +133,10 @@ static int read_into_buffer(struct transport *transport) {
   return 0;
 }
 
+int reading_read(struct transport *transport) {
+  return transport->buffered ? read_into_buffer(transport) : read_data(transport);
+}
+
 int reading_on_readable(struct loop *loop, struct pollee *pollee) {
   struct transport *transport = transport_of_reading(pollee);
   PyObject *context = Py_NewRef(transport->read_context);
@@ -142,7 +146,7 @@ int reading_on_readable(struct loop *loop, struct pollee *pollee) {
   if (PyContext_Enter(context) < 0) {
     failed = transport_fatal(transport, transport->kind->read_failed);
   } else {
-    failed = transport->buffered ? read_into_buffer(transport) : read_data(transport);
+    failed = transport->kind->read(transport);
     if (PyContext_Exit(context) < 0)
       failed = -1;
   }

@@ -18,8 +18,11 @@ int reading_reserve(struct loop *loop);
 /* Watches the descriptor, unless the transport is paused or closing. Returns 0, or -1 with an exception. */
 int reading_start(struct transport *transport);
 
-/* For struct transport_kind: gives what is there to the protocol. */
+/* For the pollee of a transport: lets its kind read. */
 int reading_on_readable(struct loop *loop, struct pollee *pollee);
+
+/* For struct transport_kind: gives what is there to the protocol. */
+int reading_read(struct transport *transport);
 
 /* The methods of types that read. */
 #define READING_METHODS                                                                                                \

@@ -79,7 +79,7 @@ static const struct transport_kind socket_kind = {
     .receive = receive,
     .send = send_bytes,
     .send_vector = send_vector,
-    .on_readable = reading_on_readable,
+    .read = reading_read,
     .at_end = at_end,
     .end_stream = end_stream,
     .is_quiet = is_os_error,
@@ -137,6 +137,10 @@ static PyObject *new_transport(PyTypeObject *type, PyObject *args, PyObject *key
   if (transport_set_up(transport, &socket_kind, &arguments) < 0 || describe(transport, arguments.file) < 0)
     goto fail;
   set_no_delay(transport);
+  if (poll_claim(&transport->loop->poll, transport->fd, transport) < 0) {
+    PyErr_SetFromErrno(PyExc_OSError);
+    goto fail;
+  }
   if (transport_start(transport, &arguments) < 0)
     goto fail;
   return (PyObject *)transport;
@@ -166,7 +170,7 @@ static PyObject *repr(PyObject *self) {
 
   if (name == NULL)
     return NULL;
-  if (transport->loop == NULL || transport->loop->closed)
+  if (transport->file == NULL || transport->loop->closed)
     text = PyUnicode_FromFormat("<%U%s fd=%d>", name, state, transport->fd);
   else
     text = PyUnicode_FromFormat("<%U%s fd=%d read=%s write=<%s, bufsize=%zu>>", name, state, transport->fd,
@@ -199,7 +203,7 @@ static PyType_Slot slots[] = {
 static PyType_Spec spec = {
     .name = "refloop._core.SocketTransport",
     .basicsize = sizeof(struct transport),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .flags = TRANSPORT_FLAGS,
     .slots = slots,
 };
 

@@ -12,10 +12,7 @@
 
 static struct transport *as_transport(PyObject *self) { return (struct transport *)self; }
 
-/* The module's state; the loop, which has it, too, is let go of when the connection is lost. */
-static struct core_state *state_of(struct transport *transport) {
-  return PyModule_GetState(PyType_GetModuleByDef(Py_TYPE(transport), &core_module)); /* our type has that module */
-}
+static struct core_state *state_of(struct transport *transport) { return transport->loop->state; }
 
 static PyObject *given(PyObject *argument) { return argument != Py_None ? argument : NULL; }
 
@@ -58,7 +55,7 @@ int transport_set_up(struct transport *transport, const struct transport_kind *k
   transport->high_water = FLOW_DEFAULT_HIGH;
   transport->low_water = FLOW_DEFAULT_LOW;
   transport->reading.owner = transport->writing.owner = (PyObject *)transport;
-  transport->reading.run = kind->on_readable;
+  transport->reading.run = reading_on_readable;
   transport->writing.run = writing_on_writable;
   transport->protocol = Py_NewRef(Py_None);
   if (loop_check_open(loop) < 0 || reading_reserve(loop) < 0)
@@ -75,14 +72,13 @@ int transport_set_up(struct transport *transport, const struct transport_kind *k
   return 0;
 }
 
-/* Queues a call of a method, which is released, with one argument. */
-static int call_soon(struct transport *transport, PyObject *method, PyObject *argument) {
+int transport_call_soon(struct transport *transport, PyObject *callback, PyObject *argument) {
   int failed;
 
-  if (method == NULL)
+  if (callback == NULL)
     return -1;
-  failed = schedule_soon(transport->loop, method, &argument, 1, transport->context);
-  Py_DECREF(method);
+  failed = schedule_soon(transport->loop, callback, &argument, argument != NULL, transport->context);
+  Py_DECREF(callback);
   return failed;
 }
 
@@ -97,17 +93,14 @@ int transport_start(struct transport *transport, const struct transport_argument
     Py_DECREF(attached);
     transport->server = Py_NewRef(arguments->server);
   }
-  if (loop_check_open(transport->loop) < 0 || poll_claim(&transport->loop->poll, transport->fd, transport) < 0) {
-    if (!PyErr_Occurred())
-      PyErr_NoMemory();
+  if (loop_check_open(transport->loop) < 0) /* what was called may have closed it */
     return -1;
-  }
   transport->closing = transport->lost = false;
   transport->file = Py_NewRef(arguments->file);
   /* only when connection_made() was called, reading starts and the waiter wakes up */
-  if (call_soon(transport, PyObject_GetAttr(transport->protocol, state->str_connection_made), self) == 0 &&
-      call_soon(transport, PyObject_GetAttr(self, state->str_begin),
-                arguments->waiter != NULL ? arguments->waiter : Py_None) == 0)
+  if (transport_call_soon(transport, PyObject_GetAttr(transport->protocol, state->str_connection_made), self) == 0 &&
+      transport_call_soon(transport, PyObject_GetAttr(self, state->str_begin),
+                          arguments->waiter != NULL ? arguments->waiter : Py_None) == 0)
     return 0;
   transport->closing = transport->lost = true;
   poll_disclaim(&transport->loop->poll, transport->fd, transport);
@@ -176,8 +169,8 @@ int transport_lose(struct transport *transport, PyObject *exception) {
   write_queue_clear(&transport->queue, writing_release);
   mark_as_closing(transport);
   pollee_unwatch(transport->loop, &transport->writing);
-  return call_soon(transport, PyObject_GetAttr((PyObject *)transport, transport->loop->state->str_call_connection_lost),
-                   exception);
+  return transport_call_soon(
+      transport, PyObject_GetAttr((PyObject *)transport, transport->loop->state->str_call_connection_lost), exception);
 }
 
 PyObject *transport_call_connection_lost(PyObject *self, PyObject *exception) {
@@ -209,7 +202,6 @@ PyObject *transport_call_connection_lost(PyObject *self, PyObject *exception) {
   Py_CLEAR(transport->context);
   Py_CLEAR(transport->read_context);
   Py_CLEAR(transport->write_context);
-  Py_CLEAR(transport->loop);
   give_exception(exception);
   if (exception != NULL)
     return NULL;
@@ -347,7 +339,7 @@ int transport_traverse(PyObject *self, visitproc visit, void *arg) {
 int transport_clear(PyObject *self) {
   struct transport *transport = as_transport(self);
 
-  /* the loop stays: the pollees may need it */
+  /* the loop stays: methods count on it */
   transport->closing = transport->lost = true;
   transport->file_number = NULL;
   Py_CLEAR(transport->extra);
@@ -366,11 +358,12 @@ int transport_clear(PyObject *self) {
 /* Warns of a transport that nobody closed, and closes its file. */
 void transport_finalize(PyObject *self) {
   struct transport *transport = as_transport(self);
-  struct core_state *state = state_of(transport);
+  struct core_state *state;
   PyObject *exception, *result, *file = transport->file, *server = transport->server;
 
   if (file == NULL)
     return;
+  state = state_of(transport);
   exception = take_exception();
   if (PyErr_ResourceWarning(self, 1, "unclosed transport %R", self) < 0)
     PyErr_WriteUnraisable(self);

@@ -23,9 +23,9 @@ struct transport_kind {
   ssize_t (*receive)(int fd, void *memory, size_t size);
   ssize_t (*send)(int fd, const void *memory, size_t size);
   ssize_t (*send_vector)(int fd, const struct iovec *vector, size_t count);
-  /* Called in the loop's turn when there is something to read. These three return 0, or -1 with an exception that is to
-     leave the run. */
-  int (*on_readable)(struct loop *loop, struct pollee *pollee);
+  /* Called in the context of reading when there is something to read. These three return 0, or -1 with an exception
+     that is to leave the run. */
+  int (*read)(struct transport *transport);
   /* Called by the path of reading when the other side has ended its stream. */
   int (*at_end)(struct transport *transport);
   /* Called when all is written after write_eof(). */
@@ -40,15 +40,14 @@ struct transport_kind {
   bool half_open_writes; /* write() goes on after close() until what is queued is written */
 };
 
-/* The type is Python's; the object begins like asyncio.BaseTransport, whose slot `extra` is. Between construction and
-   the loss of the connection loop, file and protocol are set. */
+/* The object begins like one of asyncio.BaseTransport, whose slot `extra` is. */
 struct transport {
   PyObject_HEAD PyObject *extra; /* a dictionary */
   PyObject *attributes;          /* of the instance, or NULL */
   PyObject *weakrefs;            /* the interpreter's */
   const struct transport_kind *kind;
   struct loop *loop;
-  PyObject *file;          /* the socket or pipe object, closed by the transport */
+  PyObject *file;          /* NULL after the connection is lost; the socket or pipe object, closed by the transport */
   const int *file_number;  /* the descriptor as the socket object knows it; NULL if that cannot be seen */
   PyObject *protocol;      /* None after the connection is lost */
   PyObject *server;        /* or NULL */
@@ -85,6 +84,10 @@ int transport_start(struct transport *transport, const struct transport_argument
 
 /* Puts an object into the extra information; steals the reference, and fails if that is NULL. */
 int transport_set_extra(struct transport *transport, const char *key, PyObject *value);
+
+/* Queues a call of a callback, which is released, with an argument or, if that is NULL, none. Fails if the callback is
+   NULL. Returns 0, or -1 with an exception. */
+int transport_call_soon(struct transport *transport, PyObject *callback, PyObject *argument);
 
 /* Ends reading, and the transport when what is queued is written. Nothing if it is closing. Returns 0, or -1 with an
    exception. */
@@ -127,6 +130,8 @@ static inline struct transport *transport_of_writing(struct pollee *pollee) {
 
 /* Makes a type on a class of asyncio and adds it to the module. Returns a new reference, or NULL with an exception. */
 PyTypeObject *transport_make_type(PyObject *module, const char *base, PyType_Spec *spec);
+
+#define TRANSPORT_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC)
 
 /* The slots that all types have. */
 #define TRANSPORT_SLOTS                                                                                                \

@@ -61,6 +61,41 @@ class SocketTransport(asyncio.Transport):
         context: Context | None = None,
     ) -> None: ...
 
+class Pipe(Protocol):
+    """The file object of a pipe."""
+
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+
+class ReadPipeTransport(asyncio.ReadTransport):
+    """A transport that reads from a pipe, FIFO, socket or terminal, which it takes over, makes non-blocking and closes.
+
+    Args and what is raised are as with SocketTransport; the extra information is "pipe". Raises ValueError, too, for a
+    file that is nothing of these. The protocol is an asyncio.Protocol.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        pipe: Pipe,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+
+class WritePipeTransport(asyncio.WriteTransport):
+    """A transport that writes to a pipe, FIFO, socket or terminal; otherwise like ReadPipeTransport."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        pipe: Pipe,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+    def is_closing(self) -> bool: ...
+
 class Loop:
     slow_callback_duration: float
 

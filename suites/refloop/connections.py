@@ -4,6 +4,7 @@ As little as drives a transport; addresses by name, TLS, several sockets a serve
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,7 +13,10 @@ from refloop import _core
 from refloop.core import Core
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
+T = TypeVar("T", _core.ReadPipeTransport, _core.WritePipeTransport)
 Factory = Callable[[], P]
+
+logger = logging.getLogger("asyncio")
 
 BACKLOG = 100
 
@@ -98,6 +102,39 @@ class Connections(Core):
         """
         return await self.connect_accepted_socket(protocol_factory, sock)
 
+    async def connect_read_pipe(
+        self, protocol_factory: Factory[P], pipe: "_core.Pipe"
+    ) -> tuple[_core.ReadPipeTransport, P]:
+        """A transport and protocol that read from a pipe, which the transport takes over.
+
+        Raises:
+            ValueError: it is neither a pipe nor a socket nor a character device.
+        """
+        return await self._connect_pipe(_core.ReadPipeTransport, protocol_factory, pipe)
+
+    async def connect_write_pipe(
+        self, protocol_factory: Factory[P], pipe: "_core.Pipe"
+    ) -> tuple[_core.WritePipeTransport, P]:
+        """A transport and protocol that write to a pipe, which the transport takes over.
+
+        Raises:
+            ValueError: it is neither a pipe nor a socket nor a character device.
+        """
+        return await self._connect_pipe(_core.WritePipeTransport, protocol_factory, pipe)
+
+    async def _connect_pipe(self, kind: type[T], factory: Factory[P], pipe: "_core.Pipe") -> tuple[T, P]:
+        protocol = factory()
+        waiter = self.create_future()
+        transport = kind(self, pipe, protocol, waiter)
+        try:
+            await waiter
+        except BaseException:
+            transport.close()
+            raise
+        if self.get_debug():
+            logger.debug("Pipe %r connected: (%r, %r)", pipe.fileno(), transport, protocol)
+        return transport, protocol
+
     async def create_server(  # type: ignore[override]
         self, protocol_factory: Factory[asyncio.BaseProtocol], host: str, port: int
     ) -> Server:
@@ -119,4 +156,4 @@ class Connections(Core):
         except BaseException:
             sock.close()
             raise
-        return Server(self, sock, factory)
+        return Server(self, sock, factory)  # type: ignore[abstract]
