@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Generator
 from typing import Any, TypeVar
 
 from refloop.debug import Debug
+from refloop.dns import Names
 from refloop.executor import Executor
 from refloop.generators import Generators
 from refloop.reports import Reports
@@ -22,7 +23,7 @@ def stop_loop_of(future: asyncio.Future[Any]) -> None:
     future.get_loop().stop()
 
 
-class Loop(Debug, Executor, Generators, Reports, Signals, Tasks):
+class Loop(Debug, Executor, Generators, Names, Reports, Signals, Tasks):
     """An asyncio event loop in C on libuv."""
 
     def run_until_complete(self, future: Generator[Any, None, T] | Awaitable[T]) -> T:
