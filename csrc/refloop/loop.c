@@ -49,6 +49,12 @@ int loop_queue(struct loop *loop, struct handle *handle) {
   return 0;
 }
 
+char *loop_buffer(struct loop *loop) {
+  if (loop->buffer == NULL && (loop->buffer = PyMem_Malloc(LOOP_BUFFER_SIZE)) == NULL)
+    PyErr_NoMemory();
+  return loop->buffer;
+}
+
 void loop_drop_timer(struct loop *loop, struct timer_handle *handle) {
   if (handle->timer.place == TIMER_IDLE)
     return;
@@ -168,6 +174,7 @@ static void loop_dealloc(PyObject *self) {
   (void)loop_clear(self);
   ready_free(&loop->ready);
   timer_heap_free(&loop->timers);
+  PyMem_Free(loop->buffer);
   Py_CLEAR(loop->module);
   type->tp_free(self);
   Py_DECREF(type);
@@ -300,7 +307,8 @@ int loop_type_init(PyObject *module) {
     return -1;
   state->loop_type = type;
   if (add_methods(type, loop_run_methods) < 0 || add_methods(type, loop_schedule_methods) < 0 ||
-      add_methods(type, loop_task_methods) < 0 || add_methods(type, loop_watch_methods) < 0)
+      add_methods(type, loop_task_methods) < 0 || add_methods(type, loop_sock_methods) < 0 ||
+      add_methods(type, loop_watch_methods) < 0)
     return -1;
   if ((state->own_time = PyObject_GetAttr((PyObject *)type, state->str_time)) == NULL)
     return -1;

@@ -15,6 +15,8 @@
 #include "timers.h"
 #include "wakeup.h"
 
+#define LOOP_BUFFER_SIZE (256 * 1024)
+
 struct loop {
   PyObject_HEAD PyObject *module;
   struct core_state *state; /* of the module */
@@ -35,6 +37,8 @@ struct loop {
   PyObject
       *watched_files; /* a dictionary or NULL: what stood for a descriptor in add_reader(), if that was no number */
 
+  char *buffer; /* of loop_buffer(), or NULL */
+
   PyObject *task_factory; /* or NULL */
   struct handle *current; /* the handle that runs (debug mode), borrowed; or NULL */
   double slow_callback_duration;
@@ -52,9 +56,14 @@ int loop_queue(struct loop *loop, struct handle *handle);
 /* Takes a timer out of the heap, if it is there, and releases the heap's reference. */
 void loop_drop_timer(struct loop *loop, struct timer_handle *handle);
 
+/* Memory for LOOP_BUFFER_SIZE bytes that are received and copied, which costs less than a large object that is made for
+   them and shrinks. For use without a call of Python in between. Returns NULL with an exception. */
+char *loop_buffer(struct loop *loop);
+
 /* The methods of the loop, one table a file; each ends with an empty entry. */
 extern PyMethodDef loop_run_methods[];
 extern PyMethodDef loop_schedule_methods[];
+extern PyMethodDef loop_sock_methods[];
 extern PyMethodDef loop_task_methods[];
 extern PyMethodDef loop_watch_methods[];
 

@@ -12,6 +12,7 @@ struct core_state {
   PyTypeObject *loop_type;
   PyTypeObject *handle_type;
   PyTypeObject *timer_handle_type;
+  PyTypeObject *socket_call_type;
 
   PyObject *future_type;           /* asyncio.Future */
   PyObject *task_type;             /* asyncio.Task */
@@ -24,28 +25,51 @@ struct core_state {
   PyObject *set_asyncgen_hooks;    /* sys.set_asyncgen_hooks */
   PyObject *main_thread;           /* threading.main_thread */
   PyObject *set_wakeup_fd;         /* signal.set_wakeup_fd */
-  PyObject *own_time;              /* the descriptor of Loop.time */
+  PyObject *socket_type;           /* socket.socket */
+  PyObject *plain_socket_type;     /* _socket.socket, its base */
+  PyObject *socket_recv;           /* methods of that */
+  PyObject *socket_recv_into;
+  PyObject *socket_send;
+  PyObject *own_time; /* the descriptor of Loop.time */
 
   PyObject *keywords_loop; /* ("loop",) and so on, for calls */
   PyObject *keywords_loop_name;
   PyObject *keywords_loop_context;
   PyObject *keywords_loop_name_context;
 
+  PyObject *str_accept;
+  PyObject *str_address;
+  PyObject *str_buf;
+  PyObject *str_bufsize;
   PyObject *str_callback;
   PyObject *str_context;
+  PyObject *str_data;
   PyObject *str_delay;
+  PyObject *str_done;
   PyObject *str_factory;
   PyObject *str_fd;
   PyObject *str_fileno;
   PyObject *str_ident;
   PyObject *str_loop;
   PyObject *str_name;
+  PyObject *str_nbytes;
+  PyObject *str_recv;
+  PyObject *str_recv_into;
+  PyObject *str_recvfrom;
+  PyObject *str_recvfrom_into;
+  PyObject *str_send;
+  PyObject *str_sendto;
+  PyObject *str_set_result;
+  PyObject *str_setblocking;
+  PyObject *str_sock;
   PyObject *str_time;
   PyObject *str_when;
   PyObject *str_asyncgen_finalizer_hook;
   PyObject *str_asyncgen_firstiter_hook;
+  PyObject *str_asyncio_future_blocking;
   PyObject *str_callback_failed;
   PyObject *str_callback_was_slow;
+  PyObject *str_check_socket;
   PyObject *str_create_task_by_factory;
   PyObject *str_set_coroutine_origin_tracking;
 
