@@ -28,7 +28,11 @@ static int on_ready(struct loop *loop, struct pollee *pollee) {
   PyObject *future = call->future, *done, *set = NULL;
   int is_done;
 
-  pollee_unwatch(loop, pollee); /* whoever calls this has a reference to the owner */
+  /* whoever calls this has a reference to the owner */
+  if (call->operation->direction == POLL_READ)
+    pollee_leave(loop, pollee);
+  else
+    pollee_unwatch(loop, pollee);
   call->woken = true;
   call->future = NULL;
   if (future == NULL)
@@ -60,7 +64,7 @@ PyObject *socket_call_new(struct loop *loop, const struct socket_operation *oper
   call->future = NULL;
   call->data.obj = NULL;
   call->sent = 0;
-  call->pollee = (struct pollee){.run = on_ready, .owner = (PyObject *)call};
+  call->pollee = (struct pollee){.run = on_ready, .owner = (PyObject *)call, .at_once = true};
   call->phase = CALL_NEW;
   call->woken = false;
   PyObject_GC_Track(call);
