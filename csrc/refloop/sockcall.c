@@ -22,11 +22,20 @@ static void finish(struct socket_call *call) {
     Py_CLEAR(call->args[i]);
 }
 
-/* The socket is ready: has the task run, unless the future is cancelled. */
+/* Whether a future is done, which may be asked with an exception set. */
+static bool is_done(struct loop *loop, PyObject *future) {
+  PyObject *exception = take_exception(), *done = PyObject_CallMethodNoArgs(future, loop->state->str_done);
+  bool truth = done == Py_True;
+
+  Py_XDECREF(done);
+  give_exception(exception); /* rather than one of asking */
+  return truth;
+}
+
+/* The socket is ready: has the task run, unless that is cancelled. */
 static int on_ready(struct loop *loop, struct pollee *pollee) {
   struct socket_call *call = as_call(pollee->owner);
-  PyObject *future = call->future, *done, *set = NULL;
-  int is_done;
+  PyObject *future = call->future, *set;
 
   /* whoever calls this has a reference to the owner */
   if (call->operation->direction == POLL_READ)
@@ -37,16 +46,13 @@ static int on_ready(struct loop *loop, struct pollee *pollee) {
   call->future = NULL;
   if (future == NULL)
     return 0;
-  if ((done = PyObject_CallMethodNoArgs(future, loop->state->str_done)) != NULL) {
-    is_done = PyObject_IsTrue(done);
-    Py_DECREF(done);
-    if (is_done == 0)
-      set = PyObject_CallMethodOneArg(future, loop->state->str_set_result, Py_None);
-    else if (is_done > 0)
-      set = Py_NewRef(Py_None);
+  set = PyObject_CallMethodOneArg(future, loop->state->str_set_result, Py_None);
+  Py_XDECREF(set);
+  if (set == NULL && is_done(loop, future)) { /* cancelled, and the task has not run yet */
+    PyErr_Clear();
+    set = Py_None;
   }
   Py_DECREF(future);
-  Py_XDECREF(set);
   return set != NULL ? 0 : -1;
 }
 
@@ -64,6 +70,7 @@ PyObject *socket_call_new(struct loop *loop, const struct socket_operation *oper
   call->future = NULL;
   call->data.obj = NULL;
   call->sent = 0;
+  call->fd = -1;
   call->pollee = (struct pollee){.run = on_ready, .owner = (PyObject *)call, .at_once = true};
   call->phase = CALL_NEW;
   call->woken = false;
@@ -94,31 +101,30 @@ static PyObject *new_future(struct loop *loop) {
   return future;
 }
 
-int socket_call_descriptor(struct socket_call *call, int *fd) {
+int socket_call_descriptor(struct socket_call *call) {
   PyObject *number = PyObject_CallMethodNoArgs(call->sock, call->loop->state->str_fileno);
-  long value;
+  long fd;
 
   if (number == NULL)
     return -1;
-  value = PyLong_AsLong(number);
-  *fd = value < 0 || value >= INT_MAX ? -1 : (int)value;
+  fd = PyLong_AsLong(number);
+  call->fd = fd < 0 || fd >= INT_MAX ? -1 : (int)fd;
   Py_DECREF(number);
-  return value == -1 && PyErr_Occurred() ? -1 : 0;
+  return fd == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
 /* Waits for the socket. Returns the future that the task has to wait for, or NULL with an exception. */
 static PyObject *wait_for_socket(struct socket_call *call) {
   struct loop *loop = call->loop;
-  int fd;
 
-  if (socket_call_descriptor(call, &fd) < 0)
+  if (call->fd < 0 && socket_call_descriptor(call) < 0)
     return NULL;
-  if (fd < 0) {
-    PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %d", fd);
+  if (call->fd < 0) {
+    PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %d", call->fd);
     return NULL;
   }
-  if (watch_check_unclaimed(loop, fd, NULL) < 0 || (call->future = new_future(loop)) == NULL ||
-      pollee_watch(loop, &call->pollee, fd, call->operation->direction) < 0)
+  if (watch_check_unclaimed(loop, call->fd, NULL) < 0 || (call->future = new_future(loop)) == NULL ||
+      pollee_watch(loop, &call->pollee, call->fd, call->operation->direction) < 0)
     return NULL;
   return Py_NewRef(call->future);
 }
@@ -144,6 +150,7 @@ static PySendResult resume(PyObject *self, PyObject *Py_UNUSED(value), PyObject 
   if (check_usable(call) < 0)
     return PYGEN_ERROR;
   call->phase = CALL_RUNNING;
+  call->fd = -1;                             /* the program may have closed the socket since the last attempt */
   pollee_unwatch(call->loop, &call->pollee); /* it is, if something else than the socket has had us run */
   Py_CLEAR(call->future);
   if (!new || check_socket(call) == 0)

@@ -32,6 +32,7 @@ struct socket_call {
   PyObject *future;                 /* what the task waits for; NULL while it does not wait */
   Py_buffer data;                   /* what is to be sent, all of it; obj is NULL if nothing is */
   Py_ssize_t sent;                  /* bytes of that */
+  int fd;                           /* the socket's, -1 if it is closed or was not asked for it in this attempt */
   struct pollee pollee;
   enum socket_call_phase phase;
   bool woken; /* the socket was ready, at least once */
@@ -41,8 +42,8 @@ struct socket_call {
 PyObject *socket_call_new(struct loop *loop, const struct socket_operation *operation, PyObject *sock,
                           PyObject *const args[SOCKET_CALL_ARGS]);
 
-/* The socket's descriptor, -1 if it is closed. Returns 0, or -1 with an exception. */
-int socket_call_descriptor(struct socket_call *call, int *fd);
+/* Asks the socket for its descriptor. Returns 0, or -1 with an exception. */
+int socket_call_descriptor(struct socket_call *call);
 
 /* Makes the type. Returns 0, or -1 with an exception. */
 int socket_call_type_init(PyObject *module);

@@ -55,11 +55,10 @@ static enum outcome system_call_failed(void) {
 /* recv() without waiting, also from a blocking socket. */
 static enum outcome receive(struct socket_call *call, void *buffer, size_t size, ssize_t *got) {
   enum outcome outcome = CALL_DONE;
-  int fd;
 
-  if (socket_call_descriptor(call, &fd) < 0)
+  if (socket_call_descriptor(call) < 0)
     return CALL_FAILED;
-  while (outcome == CALL_DONE && (*got = recv(fd, buffer, size, MSG_DONTWAIT)) < 0)
+  while (outcome == CALL_DONE && (*got = recv(call->fd, buffer, size, MSG_DONTWAIT)) < 0)
     outcome = system_call_failed();
   return outcome;
 }
@@ -151,12 +150,11 @@ static enum outcome attempt_recvfrom_into(struct socket_call *call, PyObject **r
 static enum outcome send_plainly(struct socket_call *call, Py_ssize_t *sent) {
   const char *data = (const char *)call->data.buf + call->sent;
   enum outcome outcome = CALL_DONE;
-  int fd;
 
-  if (socket_call_descriptor(call, &fd) < 0)
+  if (socket_call_descriptor(call) < 0)
     return CALL_FAILED;
   while (outcome == CALL_DONE &&
-         (*sent = send(fd, data, (size_t)(call->data.len - call->sent), MSG_DONTWAIT | MSG_NOSIGNAL)) < 0)
+         (*sent = send(call->fd, data, (size_t)(call->data.len - call->sent), MSG_DONTWAIT | MSG_NOSIGNAL)) < 0)
     outcome = system_call_failed();
   return outcome;
 }
