@@ -49,12 +49,6 @@ int loop_queue(struct loop *loop, struct handle *handle) {
   return 0;
 }
 
-char *loop_buffer(struct loop *loop) {
-  if (loop->buffer == NULL && (loop->buffer = PyMem_Malloc(LOOP_BUFFER_SIZE)) == NULL)
-    PyErr_NoMemory();
-  return loop->buffer;
-}
-
 void loop_drop_timer(struct loop *loop, struct timer_handle *handle) {
   if (handle->timer.place == TIMER_IDLE)
     return;
@@ -174,7 +168,7 @@ static void loop_dealloc(PyObject *self) {
   (void)loop_clear(self);
   ready_free(&loop->ready);
   timer_heap_free(&loop->timers);
-  PyMem_Free(loop->buffer);
+  PyMem_Free(loop->read_buffer);
   Py_CLEAR(loop->module);
   type->tp_free(self);
   Py_DECREF(type);

@@ -15,8 +15,6 @@
 #include "timers.h"
 #include "wakeup.h"
 
-#define LOOP_BUFFER_SIZE (256 * 1024)
-
 struct loop {
   PyObject_HEAD PyObject *module;
   struct core_state *state; /* of the module */
@@ -37,7 +35,7 @@ struct loop {
   PyObject
       *watched_files; /* a dictionary or NULL: what stood for a descriptor in add_reader(), if that was no number */
 
-  char *buffer; /* of loop_buffer(), or NULL */
+  char *read_buffer; /* of READING_SIZE bytes, for all that is received; NULL until reading_reserve() */
 
   PyObject *task_factory; /* or NULL */
   struct handle *current; /* the handle that runs (debug mode), borrowed; or NULL */
@@ -55,10 +53,6 @@ int loop_queue(struct loop *loop, struct handle *handle);
 
 /* Takes a timer out of the heap, if it is there, and releases the heap's reference. */
 void loop_drop_timer(struct loop *loop, struct timer_handle *handle);
-
-/* Memory for LOOP_BUFFER_SIZE bytes that are received and copied, which costs less than a large object that is made for
-   them and shrinks. For use without a call of Python in between. Returns NULL with an exception. */
-char *loop_buffer(struct loop *loop);
 
 /* The methods of the loop, one table a file; each ends with an empty entry. */
 extern PyMethodDef loop_run_methods[];

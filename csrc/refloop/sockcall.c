@@ -83,7 +83,7 @@ static int check_socket(struct socket_call *call) {
   struct loop *loop = call->loop;
   PyObject *done;
 
-  if (!loop->debug && (PyObject *)Py_TYPE(call->sock) == loop->state->socket_type)
+  if (!loop->debug && (PyObject *)Py_TYPE(call->sock) == loop->state->python_socket_type)
     return 0;
   if ((done = PyObject_CallMethodOneArg((PyObject *)loop, loop->state->str_check_socket, call->sock)) == NULL)
     return -1;
@@ -113,6 +113,15 @@ int socket_call_descriptor(struct socket_call *call) {
   return fd == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
+/* Raises RuntimeError and returns -1 if a transport has the socket for itself. */
+static int check_unclaimed(struct socket_call *call) {
+  PyObject *number = PyLong_FromLong(call->fd);
+  int failed = number == NULL || watch_check_unclaimed(call->loop, call->fd, number) < 0;
+
+  Py_XDECREF(number);
+  return failed ? -1 : 0;
+}
+
 /* Waits for the socket. Returns the future that the task has to wait for, or NULL with an exception. */
 static PyObject *wait_for_socket(struct socket_call *call) {
   struct loop *loop = call->loop;
@@ -123,7 +132,7 @@ static PyObject *wait_for_socket(struct socket_call *call) {
     PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %d", call->fd);
     return NULL;
   }
-  if (watch_check_unclaimed(loop, call->fd, NULL) < 0 || (call->future = new_future(loop)) == NULL ||
+  if (check_unclaimed(call) < 0 || (call->future = new_future(loop)) == NULL ||
       pollee_watch(loop, &call->pollee, call->fd, call->operation->direction) < 0)
     return NULL;
   return Py_NewRef(call->future);

@@ -9,6 +9,7 @@
 
 #include "arguments.h"
 #include "loop.h"
+#include "reading.h"
 #include "sockcall.h"
 
 /* Whether the exception that is set says that a call would block; then it is cleared. */
@@ -34,7 +35,7 @@ static enum outcome call_method(struct socket_call *call, PyObject *name, PyObje
 static int is_plain(struct socket_call *call, PyObject *name, PyObject *plain) {
   PyObject *method;
 
-  if ((PyObject *)Py_TYPE(call->sock) != call->loop->state->socket_type)
+  if ((PyObject *)Py_TYPE(call->sock) != call->loop->state->python_socket_type)
     return 0;
   if ((method = PyObject_GetAttr((PyObject *)Py_TYPE(call->sock), name)) == NULL)
     return -1;
@@ -87,7 +88,6 @@ static enum outcome attempt_recv(struct socket_call *call, PyObject **result) {
   Py_ssize_t size = -1;
   enum outcome outcome;
   ssize_t got;
-  char *buffer;
 
   if (plain < 0)
     return CALL_FAILED;
@@ -95,13 +95,13 @@ static enum outcome attempt_recv(struct socket_call *call, PyObject **result) {
     PyErr_Clear();
   if (size <= 0)
     return call_method(call, state->str_recv, call->args[0], NULL, result);
-  if (size > LOOP_BUFFER_SIZE)
+  if (size > (Py_ssize_t)READING_SIZE)
     return receive_much(call, size, result);
-  if ((buffer = loop_buffer(call->loop)) == NULL)
+  if (reading_reserve(call->loop) < 0)
     return CALL_FAILED;
-  if ((outcome = receive(call, buffer, (size_t)size, &got)) != CALL_DONE)
+  if ((outcome = receive(call, call->loop->read_buffer, (size_t)size, &got)) != CALL_DONE)
     return outcome;
-  *result = PyBytes_FromStringAndSize(buffer, got);
+  *result = PyBytes_FromStringAndSize(call->loop->read_buffer, got);
   return *result != NULL ? CALL_DONE : CALL_FAILED;
 }
 
@@ -358,7 +358,7 @@ PyMethodDef loop_sock_methods[] = {
 
 /* Takes a method of the plain socket, of which the class in Python is derived. */
 static int plain_method(struct core_state *state, PyObject *name, PyObject **method) {
-  *method = PyObject_GetAttr(state->plain_socket_type, name);
+  *method = PyObject_GetAttr((PyObject *)state->socket_type, name);
   return *method != NULL ? 0 : -1;
 }
 

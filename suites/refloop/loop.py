@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Awaitable, Generator
 from typing import Any, TypeVar
 
+from refloop.connections import Connections
 from refloop.debug import Debug
 from refloop.dns import Names
 from refloop.executor import Executor
@@ -24,7 +25,7 @@ def stop_loop_of(future: asyncio.Future[Any]) -> None:
     future.get_loop().stop()
 
 
-class Loop(Debug, Executor, Generators, Names, Reports, Signals, Sockets, Tasks):
+class Loop(Connections, Debug, Executor, Generators, Names, Reports, Signals, Sockets, Tasks):
     """An asyncio event loop in C on libuv."""
 
     def run_until_complete(self, future: Generator[Any, None, T] | Awaitable[T]) -> T:

@@ -9,7 +9,7 @@ import socket
 import sys
 import warnings
 import weakref
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from socket_scenarios import (
@@ -27,6 +27,7 @@ from socket_scenarios import (
 )
 
 import refloop
+from refloop import _core
 
 
 @pytest.mark.parametrize("found_ready", [False, True])
@@ -340,5 +341,21 @@ def test_references_and_descriptors_do_not_pile_up() -> None:
         after = counts()
         assert after[:2] == before[:2]
         assert after[2] - before[2] < 100  # nothing that each of them leaves
+
+    run(scenario)
+
+
+def test_a_socket_that_a_transport_has_is_refused() -> None:
+    async def scenario(loop: Loop) -> None:
+        with pair() as (ours, theirs):
+            fd = ours.fileno()
+            transport = _core.SocketTransport(cast(_core.Loop, loop), ours, asyncio.Protocol())
+            for call in (loop.sock_recv(ours, 1), loop.sock_recvfrom(ours, 1)):
+                with pytest.raises(RuntimeError, match=f"File descriptor {fd} is used by transport <.*SocketTransport"):
+                    await call
+            theirs.send(b"a")
+            assert await loop.sock_recv(ours, 1) == b"a"  # needs no waiting
+            transport.abort()
+            await turns()
 
     run(scenario)
