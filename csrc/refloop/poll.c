@@ -242,16 +242,25 @@ int poll_wait(struct poll *poll, int64_t timeout) {
   return -1;
 }
 
-/* Makes the set anew of what is in the table. What cannot be registered any more is closed, and was never told of in
-   the old set either. */
+/* Makes the set anew of what is in the table and in the old set. What is in the table alone was closed: whatever has
+   its number now is not watched by us. */
 static void renew(struct poll *poll) {
-  int old = poll->set;
+  int old = poll->set, new;
 
   if (open_set(poll) < 0)
     return; /* the old one goes on; at the next event of this kind it is tried again */
+  new = poll->set;
   for (int fd = 0; fd < poll->size; fd++) {
-    if (poll->table[fd].generation != 0)
-      (void)control(poll, EPOLL_CTL_ADD, fd, events_of(&poll->table[fd]));
+    struct poll_entry *entry = &poll->table[fd];
+    bool known;
+
+    if (entry->generation == 0)
+      continue;
+    poll->set = old;
+    known = control(poll, EPOLL_CTL_MOD, fd, events_of(entry)) == 0;
+    poll->set = new;
+    if (known)
+      (void)control(poll, EPOLL_CTL_ADD, fd, events_of(entry));
   }
   close(old);
 }
