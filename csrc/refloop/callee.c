@@ -39,11 +39,29 @@ void pollee_unwatch(struct loop *loop, struct pollee *pollee) {
   callee_displaced(callee_of_pollee(pollee));
 }
 
+void pollee_leave(struct loop *loop, struct pollee *pollee) {
+  if (pollee->watched && poll_leave(&loop->poll, pollee->fd, callee_of_pollee(pollee)))
+    callee_displaced(callee_of_pollee(pollee));
+}
+
+/* Calls a pollee that only queues. */
+static void run_at_once(struct loop *loop, struct pollee *pollee) {
+  PyObject *owner = Py_NewRef(pollee->owner);
+
+  if (pollee->run(loop, pollee) < 0)
+    PyErr_WriteUnraisable(owner);
+  Py_DECREF(owner);
+}
+
 int callee_queue(struct loop *loop, void *callee) {
   struct pollee *pollee = callee_pollee(callee);
 
   if (pollee == NULL && ((struct handle *)callee)->cancelled)
     return 0;
+  if (pollee != NULL && pollee->at_once) {
+    run_at_once(loop, pollee);
+    return 0;
+  }
   if (pollee != NULL) {
     pollee->ready = true;
     if (pollee->queued)

@@ -23,6 +23,7 @@ struct pollee {
   PyObject *owner; /* borrowed; NULL for a part of the loop itself */
   int fd;          /* while it is watched */
   uint8_t direction;
+  bool at_once; /* run() does no more than queue: it is called when the descriptor is found ready, not in its turn */
   bool watched; /* in the table of descriptors, which then owns a reference to the owner */
   bool ready;   /* found ready since it is watched, and not run yet */
   bool queued;  /* in the ring, which then owns a reference to the owner */
@@ -35,6 +36,9 @@ int pollee_watch(struct loop *loop, struct pollee *pollee, int fd, enum poll_dir
 /* Undoes that; nothing if it is not watched. Whatever has its descriptor's number now is left alone. May release the
    owner. */
 void pollee_unwatch(struct loop *loop, struct pollee *pollee);
+
+/* The same for one that is told when its descriptor is readable, and is likely to be watched again soon. */
+void pollee_leave(struct loop *loop, struct pollee *pollee);
 
 static inline void *callee_of_pollee(struct pollee *pollee) { return (void *)((uintptr_t)pollee | 1); }
 

@@ -301,7 +301,8 @@ int loop_type_init(PyObject *module) {
     return -1;
   state->loop_type = type;
   if (add_methods(type, loop_run_methods) < 0 || add_methods(type, loop_schedule_methods) < 0 ||
-      add_methods(type, loop_task_methods) < 0 || add_methods(type, loop_watch_methods) < 0)
+      add_methods(type, loop_task_methods) < 0 || add_methods(type, loop_sock_methods) < 0 ||
+      add_methods(type, loop_watch_methods) < 0)
     return -1;
   if ((state->own_time = PyObject_GetAttr((PyObject *)type, state->str_time)) == NULL)
     return -1;

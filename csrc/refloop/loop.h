@@ -35,7 +35,7 @@ struct loop {
   PyObject
       *watched_files; /* a dictionary or NULL: what stood for a descriptor in add_reader(), if that was no number */
 
-  char *read_buffer; /* of READING_SIZE bytes, for all transports; NULL until there is one */
+  char *read_buffer; /* of READING_SIZE bytes, for all that is received; NULL until reading_reserve() */
 
   PyObject *task_factory; /* or NULL */
   struct handle *current; /* the handle that runs (debug mode), borrowed; or NULL */
@@ -57,6 +57,7 @@ void loop_drop_timer(struct loop *loop, struct timer_handle *handle);
 /* The methods of the loop, one table a file; each ends with an empty entry. */
 extern PyMethodDef loop_run_methods[];
 extern PyMethodDef loop_schedule_methods[];
+extern PyMethodDef loop_sock_methods[];
 extern PyMethodDef loop_task_methods[];
 extern PyMethodDef loop_watch_methods[];
 

@@ -23,7 +23,7 @@
 #define NANOSECONDS_PER_MS 1000000
 
 static uint32_t events_of(const struct poll_entry *entry) {
-  return (entry->callees[POLL_READ] != NULL ? (uint32_t)EPOLLIN : 0) |
+  return (entry->callees[POLL_READ] != NULL || entry->left ? (uint32_t)EPOLLIN : 0) |
          (entry->callees[POLL_WRITE] != NULL ? (uint32_t)EPOLLOUT : 0);
 }
 
@@ -132,6 +132,7 @@ int poll_add(struct poll *poll, int fd, enum poll_direction direction, void *cal
   events = events_of(entry);
   displaced[direction] = entry->callees[direction];
   entry->callees[direction] = NULL;
+  entry->left = false;
   if (events == 0 || control(poll, EPOLL_CTL_MOD, fd, events | event) < 0) {
     if (events != 0) { /* what was watched under this number was closed meanwhile */
       displaced[!direction] = entry->callees[!direction];
@@ -145,6 +146,16 @@ int poll_add(struct poll *poll, int fd, enum poll_direction direction, void *cal
   return 0;
 }
 
+/* Tells the kernel that less is watched of a descriptor than before, or nothing. Returns 0, or -1 with errno. */
+static int narrow(struct poll *poll, int fd) {
+  uint32_t events = events_of(&poll->table[fd]);
+  int failed = control(poll, events != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, fd, events);
+
+  if (events == 0)
+    forget(poll, &poll->table[fd]);
+  return failed;
+}
+
 bool poll_remove(struct poll *poll, int fd, enum poll_direction direction, void *callee) {
   struct poll_entry *entry;
 
@@ -152,13 +163,17 @@ bool poll_remove(struct poll *poll, int fd, enum poll_direction direction, void 
     return false;
   entry = &poll->table[fd];
   entry->callees[direction] = NULL;
+  entry->left = false;
   /* the kernel refuses when the file is closed already: then it has forgotten it by itself */
-  if (events_of(entry) != 0) {
-    (void)control(poll, EPOLL_CTL_MOD, fd, events_of(entry));
-  } else {
-    (void)control(poll, EPOLL_CTL_DEL, fd, 0);
-    forget(poll, entry);
-  }
+  (void)narrow(poll, fd);
+  return true;
+}
+
+bool poll_leave(struct poll *poll, int fd, void *callee) {
+  if (callee == NULL || poll_callee(poll, fd, POLL_READ) != callee)
+    return false;
+  poll->table[fd].callees[POLL_READ] = NULL;
+  poll->table[fd].left = true;
   return true;
 }
 
@@ -227,18 +242,44 @@ int poll_wait(struct poll *poll, int64_t timeout) {
   return -1;
 }
 
-/* Makes the set anew of what is in the table. What cannot be registered any more is closed, and was never told of in
-   the old set either. */
+/* Makes the set anew of what is in the table and in the old set. What is in the table alone was closed: whatever has
+   its number now is not watched by us. */
 static void renew(struct poll *poll) {
-  int old = poll->set;
+  int old = poll->set, new;
 
   if (open_set(poll) < 0)
     return; /* the old one goes on; at the next event of this kind it is tried again */
+  new = poll->set;
   for (int fd = 0; fd < poll->size; fd++) {
-    if (poll->table[fd].generation != 0)
-      (void)control(poll, EPOLL_CTL_ADD, fd, events_of(&poll->table[fd]));
+    struct poll_entry *entry = &poll->table[fd];
+    bool known;
+
+    if (entry->generation == 0)
+      continue;
+    poll->set = old;
+    known = control(poll, EPOLL_CTL_MOD, fd, events_of(entry)) == 0;
+    poll->set = new;
+    if (known)
+      (void)control(poll, EPOLL_CTL_ADD, fd, events_of(entry));
   }
   close(old);
+}
+
+/* Tells the callee of one direction of a registration that was found ready. If that is left there is none, and the
+   kernel stops watching. Sets *orphan if it cannot: the file is open under another number alone. */
+static int tell_one(struct poll *poll, int fd, uint32_t generation, enum poll_direction direction,
+                    int (*tell)(void *context, void *callee), void *context, bool *orphan) {
+  struct poll_entry *entry = &poll->table[fd]; /* looked up anew: telling another one may have changed the table */
+
+  if (entry->generation != generation)
+    return 0;
+  if (entry->callees[direction] != NULL)
+    return tell(context, entry->callees[direction]);
+  if (direction == POLL_READ && entry->left) {
+    entry->left = false;
+    *orphan |= narrow(poll, fd) < 0;
+  }
+  return 0;
 }
 
 int poll_take(struct poll *poll, int (*tell)(void *context, void *callee), void *context) {
@@ -249,20 +290,17 @@ int poll_take(struct poll *poll, int (*tell)(void *context, void *callee), void 
   for (int i = 0; i < count; i++) {
     uint32_t events = poll->found[i].events, generation = (uint32_t)(poll->found[i].data.u64 >> 32);
     uint32_t fd = (uint32_t)poll->found[i].data.u64;
-    struct poll_entry *entry = &poll->table[fd];
 
     if (generation == 0) /* the waker */
       continue;
-    if (generation != entry->generation) {
+    if (generation != poll->table[fd].generation) {
       orphans = true;
       continue;
     }
     /* an error or a hang-up is told to both, as by asyncio */
-    if ((events & ~(uint32_t)EPOLLOUT) && entry->callees[POLL_READ] != NULL &&
-        tell(context, entry->callees[POLL_READ]) < 0)
+    if ((events & ~(uint32_t)EPOLLOUT) && tell_one(poll, (int)fd, generation, POLL_READ, tell, context, &orphans) < 0)
       return -1;
-    if ((events & ~(uint32_t)EPOLLIN) && entry->callees[POLL_WRITE] != NULL &&
-        tell(context, entry->callees[POLL_WRITE]) < 0)
+    if ((events & ~(uint32_t)EPOLLIN) && tell_one(poll, (int)fd, generation, POLL_WRITE, tell, context, &orphans) < 0)
       return -1;
   }
   if (orphans)

@@ -17,6 +17,7 @@ struct poll_entry {
   void *callees[2];    /* who is told when it is readable, when it is writable; or NULL */
   void *claimant;      /* who has the descriptor for itself, or NULL */
   uint32_t generation; /* of the kernel's registration, 0 if there is none */
+  bool left;           /* the kernel watches for reading though nobody is to be told */
 };
 
 struct poll {
@@ -49,6 +50,10 @@ int poll_add(struct poll *poll, int fd, enum poll_direction direction, void *cal
 
 /* Takes a callee away. Returns false if it was not there. */
 bool poll_remove(struct poll *poll, int fd, enum poll_direction direction, void *callee);
+
+/* The same for one who is to be told when the descriptor is readable, and is likely to come back soon: the kernel goes
+   on watching until then, or until it finds the descriptor ready and there is nobody to be told. */
+bool poll_leave(struct poll *poll, int fd, void *callee);
 
 /* The callee of a descriptor, which may be any number; or NULL. */
 static inline void *poll_callee(const struct poll *poll, int fd, enum poll_direction direction) {

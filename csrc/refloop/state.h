@@ -12,6 +12,7 @@ struct core_state {
   PyTypeObject *loop_type;
   PyTypeObject *handle_type;
   PyTypeObject *timer_handle_type;
+  PyTypeObject *socket_call_type;
 
   PyObject *future_type;            /* asyncio.Future */
   PyObject *task_type;              /* asyncio.Task */
@@ -29,6 +30,10 @@ struct core_state {
   PyObject *buffered_protocol_type; /* asyncio.BufferedProtocol */
   PyObject *transport_socket_type;  /* asyncio.trsock.TransportSocket */
   PyTypeObject *socket_type;        /* socket.SocketType: what socket.socket is derived from */
+  PyObject *python_socket_type;     /* socket.socket */
+  PyObject *socket_recv;            /* methods of socket.SocketType */
+  PyObject *socket_recv_into;
+  PyObject *socket_send;
   PyObject *minus_one;
 
   PyObject *keywords_loop; /* ("loop",) and so on, for calls */
@@ -37,21 +42,39 @@ struct core_state {
   PyObject *keywords_loop_name_context;
   PyObject *keywords_exc_info;
 
+  PyObject *str_accept;
+  PyObject *str_address;
+  PyObject *str_buf;
+  PyObject *str_bufsize;
   PyObject *str_callback;
   PyObject *str_context;
+  PyObject *str_data;
   PyObject *str_delay;
+  PyObject *str_done;
   PyObject *str_factory;
   PyObject *str_fd;
   PyObject *str_fileno;
   PyObject *str_ident;
   PyObject *str_loop;
   PyObject *str_name;
+  PyObject *str_nbytes;
+  PyObject *str_recv;
+  PyObject *str_recv_into;
+  PyObject *str_recvfrom;
+  PyObject *str_recvfrom_into;
+  PyObject *str_send;
+  PyObject *str_sendto;
+  PyObject *str_set_result;
+  PyObject *str_setblocking;
+  PyObject *str_sock;
   PyObject *str_time;
   PyObject *str_when;
   PyObject *str_asyncgen_finalizer_hook;
   PyObject *str_asyncgen_firstiter_hook;
+  PyObject *str_asyncio_future_blocking;
   PyObject *str_callback_failed;
   PyObject *str_callback_was_slow;
+  PyObject *str_check_socket;
   PyObject *str_create_task_by_factory;
   PyObject *str_set_coroutine_origin_tracking;
   PyObject *str_attach;
@@ -74,7 +97,6 @@ struct core_state {
   PyObject *str_pause_writing;
   PyObject *str_peername;
   PyObject *str_resume_writing;
-  PyObject *str_set_result;
 
   /* Freed handles for reuse, chained through their callback. */
   struct handle *free_handles;

@@ -199,6 +199,98 @@ static void test_what_nobody_watches_does_not_wake(void) {
   close_both(kept);
 }
 
+/* When the set is made anew, what has the number of a closed file is not taken for that. */
+static void test_a_new_set_is_of_the_same_files(void) {
+  struct poll poll;
+  int gone[2], closed[2], other[2], copy;
+
+  CHECK(poll_open(&poll) == 0);
+  open_readable(gone);
+  open_readable(closed);
+  open_readable(other);
+  watch(&poll, closed[1], POLL_READ, &a);
+  watch(&poll, gone[1], POLL_READ, &b);
+  CHECK(dup2(other[1], closed[1]) == closed[1]);
+  CHECK((copy = dup(gone[1])) >= 0);
+  CHECK(close(gone[1]) == 0);
+  CHECK(poll_remove(&poll, gone[1], POLL_READ, &b));
+  CHECK(nobody_told(&poll)); /* now the set is new */
+  CHECK(nobody_told(&poll));
+  poll_close(&poll);
+  CHECK(close(gone[0]) == 0 && close(copy) == 0);
+  close_both(closed);
+  close_both(other);
+}
+
+static void test_one_who_left_comes_back(void) {
+  struct poll poll;
+  uint32_t generation;
+  int ends[2];
+
+  CHECK(poll_open(&poll) == 0);
+  open_readable(ends);
+  watch(&poll, ends[1], POLL_READ, &a);
+  generation = poll.table[ends[1]].generation;
+  CHECK(!poll_leave(&poll, ends[1], &b));
+  CHECK(poll_leave(&poll, ends[1], &a));
+  CHECK(!poll_leave(&poll, ends[1], &a));
+  CHECK(poll_callee(&poll, ends[1], POLL_READ) == NULL);
+  watch(&poll, ends[1], POLL_READ, &b);
+  CHECK(poll.table[ends[1]].generation == generation); /* the kernel's registration has stayed */
+  CHECK(only_told(&poll, &b));
+  watch(&poll, ends[1], POLL_WRITE, &c);
+  CHECK(poll_leave(&poll, ends[1], &b));
+  CHECK(only_told(&poll, &c));
+  CHECK(poll_remove(&poll, ends[1], POLL_WRITE, &c));
+  CHECK(poll.count == 0);
+  poll_close(&poll);
+  close_both(ends);
+}
+
+/* Who left and does not come back is found ready once at most: also if the file is closed but open under another
+   number, or closed for good. */
+static void test_one_who_left_wakes_once(void) {
+  for (int how = 0; how < 3; how++) {
+    struct told told = {.count = 0};
+    struct poll poll;
+    int ends[2], copy = -1;
+
+    CHECK(poll_open(&poll) == 0);
+    open_readable(ends);
+    watch(&poll, ends[1], POLL_READ, &a);
+    CHECK(poll_leave(&poll, ends[1], &a));
+    if (how == 1)
+      CHECK((copy = dup(ends[1])) >= 0);
+    if (how != 0)
+      CHECK(close(ends[1]) == 0);
+    poll_prepare(&poll);
+    CHECK(poll_wait(&poll, 0) == 0 && poll.found_count == (how == 2 ? 0 : 1));
+    CHECK(poll_take(&poll, note, &told) == 0 && told.count == 0);
+    CHECK(poll_wait(&poll, 0) == 0 && poll.found_count == 0);
+    poll_close(&poll);
+    CHECK(close(ends[0]) == 0 && (how == 2 || close(how == 1 ? copy : ends[1]) == 0));
+  }
+}
+
+/* The number may be another file's meanwhile. */
+static void test_one_who_left_comes_back_to_another_file(void) {
+  struct poll poll;
+  int first[2], second[2];
+
+  CHECK(poll_open(&poll) == 0);
+  open_readable(first);
+  open_readable(second);
+  watch(&poll, first[1], POLL_READ, &a);
+  CHECK(poll_leave(&poll, first[1], &a));
+  CHECK(dup2(second[1], first[1]) == first[1]);
+  watch(&poll, first[1], POLL_READ, &b);
+  CHECK(only_told(&poll, &b));
+  CHECK(poll.count == 1);
+  poll_close(&poll);
+  close_both(first);
+  close_both(second);
+}
+
 static void test_all_that_are_ready_are_found_at_once(void) {
   struct poll poll;
   struct told told;
@@ -312,6 +404,10 @@ int main(int argc, char **argv) {
       {"other_file", test_a_number_may_belong_to_another_file},
       {"found_before", test_found_events_are_of_the_old_file},
       {"orphans", test_what_nobody_watches_does_not_wake},
+      {"new_set", test_a_new_set_is_of_the_same_files},
+      {"leaving", test_one_who_left_comes_back},
+      {"left_ready", test_one_who_left_wakes_once},
+      {"left_other_file", test_one_who_left_comes_back_to_another_file},
       {"many", test_all_that_are_ready_are_found_at_once},
       {"limits", test_no_wait_is_too_short},
       {"waking", test_waking_ends_one_wait},
