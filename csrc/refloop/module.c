@@ -8,6 +8,7 @@
 #include "handle.h"
 #include "loop.h"
 #include "pipe.h"
+#include "server.h"
 #include "sockops.h"
 #include "state.h"
 #include "stream.h"
@@ -107,7 +108,7 @@ static const size_t others[] = {
     AT(loop_type),         AT(handle_type),        AT(timer_handle_type),     AT(own_time),
     AT(socket_call_type),  AT(socket_recv),        AT(socket_recv_into),      AT(socket_send),
     AT(keywords_loop),     AT(keywords_loop_name), AT(keywords_loop_context), AT(keywords_loop_name_context),
-    AT(keywords_exc_info), AT(minus_one),
+    AT(keywords_exc_info), AT(minus_one),          AT(socket_transport_type),
 };
 
 #define COUNT(table) (sizeof(table) / sizeof(*(table)))
@@ -150,7 +151,8 @@ static int module_exec(PyObject *module) {
   struct core_state *state = PyModule_GetState(module);
 
   if (import_all(state) < 0 || intern_all(state) < 0 || handle_types_init(module) < 0 || sockops_init(module) < 0 ||
-      loop_type_init(module) < 0 || stream_type_init(module) < 0 || pipe_types_init(module) < 0)
+      loop_type_init(module) < 0 || stream_type_init(module) < 0 || pipe_types_init(module) < 0 ||
+      listener_type_init(module) < 0)
     return -1;
   return PyModule_AddStringConstant(module, "libuv_version", uv_version_string());
 }

@@ -13,6 +13,7 @@ struct core_state {
   PyTypeObject *handle_type;
   PyTypeObject *timer_handle_type;
   PyTypeObject *socket_call_type;
+  PyTypeObject *socket_transport_type;
 
   PyObject *future_type;            /* asyncio.Future */
   PyObject *task_type;              /* asyncio.Task */

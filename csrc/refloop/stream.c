@@ -123,31 +123,41 @@ static void set_no_delay(struct transport *transport) {
   (void)setsockopt(transport->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-static PyObject *new_transport(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-  static const char *const names[] = {"loop", "sock", "protocol", "waiter", "extra", "server", "context", NULL};
-  struct core_state *state = PyModule_GetState(PyType_GetModuleByDef(type, &core_module));
-  struct transport_arguments arguments = {0};
-  struct transport *transport;
+static PyObject *new_transport(PyTypeObject *type, const struct transport_arguments *arguments) {
+  struct transport *transport = (struct transport *)type->tp_alloc(type, 0);
 
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!OO|OOOO:SocketTransport", (char **)(uintptr_t)names,
-                                   state->loop_type, &arguments.loop, &arguments.file, &arguments.protocol,
-                                   &arguments.waiter, &arguments.extra, &arguments.server, &arguments.context) ||
-      (transport = (struct transport *)type->tp_alloc(type, 0)) == NULL)
+  if (transport == NULL)
     return NULL;
-  if (transport_set_up(transport, &socket_kind, &arguments) < 0 || describe(transport, arguments.file) < 0)
+  if (transport_set_up(transport, &socket_kind, arguments) < 0 || describe(transport, arguments->file) < 0)
     goto fail;
   set_no_delay(transport);
   if (poll_claim(&transport->loop->poll, transport->fd, transport) < 0) {
     PyErr_SetFromErrno(PyExc_OSError);
     goto fail;
   }
-  if (transport_start(transport, &arguments) < 0)
+  if (transport_start(transport, arguments) < 0)
     goto fail;
   return (PyObject *)transport;
 
 fail:
   Py_DECREF(transport);
   return NULL;
+}
+
+PyObject *stream_new(const struct transport_arguments *arguments) {
+  return new_transport(arguments->loop->state->socket_transport_type, arguments);
+}
+
+static PyObject *stream_type_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
+  static const char *const names[] = {"loop", "sock", "protocol", "waiter", "extra", "server", "context", NULL};
+  struct core_state *state = PyModule_GetState(PyType_GetModuleByDef(type, &core_module));
+  struct transport_arguments arguments = {0};
+
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!OO|OOOO:SocketTransport", (char **)(uintptr_t)names,
+                                   state->loop_type, &arguments.loop, &arguments.file, &arguments.protocol,
+                                   &arguments.waiter, &arguments.extra, &arguments.server, &arguments.context))
+    return NULL;
+  return new_transport(type, &arguments);
 }
 
 PyDoc_STRVAR(write_eof_doc, "write_eof($self, /)\n--\n\nEnd the stream when what is queued is written.");
@@ -193,7 +203,7 @@ static PyType_Slot slots[] = {
     {Py_tp_doc,
      (void *)"SocketTransport(loop, sock, protocol, waiter=None, extra=None, server=None, context=None)\n--\n\n"
              "A transport over a connected stream socket, which it takes over."},
-    {Py_tp_new, (void *)new_transport},
+    {Py_tp_new, (void *)stream_type_new},
     {Py_tp_repr, (void *)repr},
     {Py_tp_methods, methods},
     TRANSPORT_SLOTS,
@@ -208,8 +218,8 @@ static PyType_Spec spec = {
 };
 
 int stream_type_init(PyObject *module) {
-  PyTypeObject *type = transport_make_type(module, "Transport", &spec);
+  struct core_state *state = PyModule_GetState(module);
 
-  Py_XDECREF(type); /* the module has it */
-  return type != NULL ? 0 : -1;
+  state->socket_transport_type = transport_make_type(module, "Transport", &spec);
+  return state->socket_transport_type != NULL ? 0 : -1;
 }

@@ -81,6 +81,35 @@ class SocketTransport(asyncio.Transport):
         context: Context | None = None,
     ) -> None: ...
 
+@final
+class Listener:
+    """Accepts the connections to one listening socket of a server, and makes their transports.
+
+    What goes wrong is given to the loop's exception handler: that the system has no descriptor or memory left (it is
+    tried again a second later), other errors of accept(), and, in debug mode, exceptions of the protocol factory.
+
+    Args:
+        loop: the loop.
+        sock: a listening socket that does not block. Who has made it closes it, after stop().
+        protocol_factory: makes the protocol of a connection.
+        server: what the transports are told to belong to.
+        context: each connection gets a copy of it, in which the factory and the callbacks of the protocol run.
+
+    Raises:
+        TypeError: loop is no loop of refloop, or context no context.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        sock: socket.socket,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        server: Attachable,
+        context: Context,
+    ) -> None: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
 class Pipe(Protocol):
     """The file object of a pipe."""
 

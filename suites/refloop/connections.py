@@ -1,78 +1,155 @@
-"""Connections and servers: coroutines around the transports of the core.
-
-As little as drives a transport; addresses by name, TLS, several sockets a server and so on are still to come here.
-"""
+"""Connections over sockets: create_connection(), connect_accepted_socket(), and what makes their transports."""
 
 import asyncio
+import contextvars
+import errno
+import functools
 import logging
+import os
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from refloop import _core
-from refloop.core import Core
+from refloop.addresses import Addresses, Info, interleaved
+from refloop.arguments import check_plain, check_stream, check_tls_timeouts, refuse_tls
+from refloop.eyeballs import race
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
-T = TypeVar("T", _core.ReadPipeTransport, _core.WritePipeTransport)
 Factory = Callable[[], P]
 
 logger = logging.getLogger("asyncio")
 
-BACKLOG = 100
+NONBLOCK = int(socket.SOCK_NONBLOCK)
 
 
-class Server(asyncio.AbstractServer):
-    """Accepts connections on one listening socket; its transports tell it when they begin and end."""
-
-    def __init__(self, loop: "Connections", sock: socket.socket, factory: Factory[asyncio.BaseProtocol]) -> None:
-        self._loop = loop
-        self._sock: socket.socket | None = sock
-        self._factory = factory
-        self.sockets = (sock,)
-        loop.add_reader(sock, self._accept)
-
-    def _attach(self, transport: asyncio.BaseTransport) -> None: ...
-
-    def _detach(self, transport: asyncio.BaseTransport) -> None: ...
-
-    def _accept(self) -> None:
-        assert self._sock is not None
-        for _ in range(BACKLOG):
-            try:
-                connection, peername = self._sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            connection.setblocking(False)
-            _core.SocketTransport(self._loop, connection, self._factory(), None, {"peername": peername}, self)
-
-    def is_serving(self) -> bool:
-        """Whether it accepts connections."""
-        return self._sock is not None
-
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that it accepts connections in."""
-        return self._loop
-
-    def close(self) -> None:
-        """Accept no more connections; those that there are go on."""
-        if self._sock is not None:
-            self._loop.remove_reader(self._sock)
-            self._sock.close()
-            self._sock = None
-
-    async def wait_closed(self) -> None:
-        """Nothing to wait for yet."""
+def bind_error(exc: OSError, address: Any) -> OSError:
+    """The error of a local address, which it names."""
+    text = str(exc) if sys.version_info >= (3, 13) else exc.strerror
+    return OSError(exc.errno, f"error while attempting to bind on address {address!r}: {(text or str(exc)).lower()}")
 
 
-class Connections(Core):
-    """Making of connections and servers."""
+def bind(sock: socket.socket, family: int, local_infos: list[Info], errors: list[OSError]) -> None:
+    """Bind to the first local address of the family that there is; the errors of those before it are appended.
 
-    async def _connect(self, factory: Factory[P], sock: socket.socket) -> tuple[_core.SocketTransport, P]:
-        """The transport and protocol of a connected socket, which the transport takes over."""
-        sock.setblocking(False)
-        protocol = factory()
-        waiter = self.create_future()
-        transport = _core.SocketTransport(self, sock, protocol, waiter)
+    Raises:
+        OSError: there is none.
+    """
+    error = None
+    for local_family, _, _, _, address in local_infos:
+        if local_family != family:
+            continue
+        if error is not None:
+            errors.append(error)
+        try:
+            return sock.bind(address)
+        except OSError as exc:
+            error = bind_error(exc, address)
+    raise error or OSError(f"no matching local address with {family=} found")
+
+
+def begin_connecting(sock: socket.socket, address: Any) -> bool:
+    """Connect a socket that does not block; returns whether that is done already.
+
+    Raises:
+        OSError: it failed; BlockingIOError if a UNIX server has no place in its queue.
+    """
+    error = sock.connect_ex(address)
+    if error == 0:
+        return True
+    if error not in (errno.EINPROGRESS, errno.EINTR):
+        raise OSError(error, os.strerror(error))
+    # A peer on this machine has answered by now: asked once more, the kernel says so, and there is nothing to wait for.
+    error = sock.connect_ex(address)
+    if error in (errno.EALREADY, errno.EINPROGRESS, errno.EINTR):
+        return False
+    check_connected(0 if error == errno.EISCONN else error, address)
+    return True
+
+
+def check_connected(error: int, address: Any) -> None:
+    """Raise the OSError that an error number stands for, unless it is 0."""
+    if error != 0:
+        raise OSError(error, f"Connect call failed {address}")
+
+
+def combined(errors: list[OSError], all_errors: bool) -> Exception:
+    """The exception that stands for those of all attempts."""
+    if all_errors:
+        return ExceptionGroup("create_connection failed", errors)
+    texts = [str(error) for error in errors]
+    return errors[0] if len(set(texts)) == 1 else OSError(f"Multiple exceptions: {', '.join(texts)}")
+
+
+class Connections(Addresses):
+    """Making of connections."""
+
+    async def _connect(self, sock: socket.socket, address: Any) -> None:
+        """Connect a socket that does not block to an address that needs no look-up."""
+        if not begin_connecting(sock, address):
+            await self._sock_writable(sock)
+            check_connected(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), address)
+
+    async def _open(self, info: Info, local_infos: list[Info] | None, errors: list[OSError]) -> socket.socket:
+        """A socket that is connected to an address. Each OSError is appended to the list, the last one raised."""
+        family, kind, proto, _, address = info
+        sock = None
+        try:
+            sock = socket.socket(family, kind | NONBLOCK, proto)
+            if local_infos is not None:
+                bind(sock, family, local_infos, errors)
+            await self._connect(sock, address)
+        except BaseException as exc:
+            if sock is not None:
+                sock.close()
+            if isinstance(exc, OSError):
+                errors.append(exc)
+            raise
+        finally:
+            del errors  # else the traceback of each keeps all
+        return sock
+
+    async def _open_any(
+        self, infos: list[Info], local_infos: list[Info] | None, delay: float | None, all_errors: bool
+    ) -> socket.socket:
+        """A socket that is connected to one of the addresses, in this order; raises what `combined` makes of errors."""
+        errors: list[OSError] = []
+        try:
+            if delay is None:
+                for info in infos:
+                    try:
+                        return await self._open(info, local_infos, errors)
+                    except OSError:
+                        continue
+            else:
+                attempts = [functools.partial(self._open, info, local_infos, errors) for info in infos]
+                sock = await race(attempts, delay)
+                if sock is not None:
+                    return sock
+            raise combined(errors, all_errors)
+        finally:
+            del errors
+
+    async def _transport(
+        self, sock: socket.socket, protocol_factory: Factory[P], *, ours: bool
+    ) -> tuple[_core.SocketTransport, P]:
+        """The transport and protocol of a connected socket, which the transport takes over.
+
+        Args:
+            ours: nobody else knows the socket, so it is closed if it gets no transport. (Others are left as they are,
+                and since Python 3.14 closed, too.)
+        """
+        try:
+            sock.setblocking(False)
+            context = contextvars.copy_context() if sys.version_info >= (3, 15) else None
+            protocol = protocol_factory()
+            waiter = self.create_future()
+            transport = _core.SocketTransport(self, sock, protocol, waiter, None, None, context)
+        except BaseException:
+            if ours or sys.version_info >= (3, 14):
+                sock.close()
+            raise
         try:
             await waiter
         except BaseException:
@@ -80,80 +157,98 @@ class Connections(Core):
             raise
         return transport, protocol
 
-    async def connect_accepted_socket(  # type: ignore[override]
-        self, protocol_factory: Factory[P], sock: socket.socket
+    async def connect_accepted_socket(
+        self,
+        protocol_factory: Factory[P],
+        sock: socket.socket,
+        *,
+        ssl: object = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
     ) -> tuple[_core.SocketTransport, P]:
         """A transport and protocol over a connection that was accepted elsewhere; the transport takes the socket over.
 
         Raises:
-            ValueError: it is no stream socket.
+            ValueError: it is no stream socket, or there are arguments of TLS without TLS.
+            TypeError: it is a socket of TLS.
+            NotImplementedError: TLS is asked for.
         """
-        if sock.type != socket.SOCK_STREAM:
-            raise ValueError(f"A Stream Socket was expected, got {sock!r}")
-        return await self._connect(protocol_factory, sock)
-
-    async def create_connection(  # type: ignore[override]
-        self, protocol_factory: Factory[P], *, sock: socket.socket
-    ) -> tuple[_core.SocketTransport, P]:
-        """A transport and protocol over a connected socket, which the transport takes over.
-
-        Raises:
-            ValueError: it is no stream socket.
-        """
-        return await self.connect_accepted_socket(protocol_factory, sock)
-
-    async def connect_read_pipe(
-        self, protocol_factory: Factory[P], pipe: "_core.Pipe"
-    ) -> tuple[_core.ReadPipeTransport, P]:
-        """A transport and protocol that read from a pipe, which the transport takes over.
-
-        Raises:
-            ValueError: it is neither a pipe nor a socket nor a character device.
-        """
-        return await self._connect_pipe(_core.ReadPipeTransport, protocol_factory, pipe)
-
-    async def connect_write_pipe(
-        self, protocol_factory: Factory[P], pipe: "_core.Pipe"
-    ) -> tuple[_core.WritePipeTransport, P]:
-        """A transport and protocol that write to a pipe, which the transport takes over.
-
-        Raises:
-            ValueError: it is neither a pipe nor a socket nor a character device.
-        """
-        return await self._connect_pipe(_core.WritePipeTransport, protocol_factory, pipe)
-
-    async def _connect_pipe(self, kind: type[T], factory: Factory[P], pipe: "_core.Pipe") -> tuple[T, P]:
-        protocol = factory()
-        waiter = self.create_future()
-        transport = kind(self, pipe, protocol, waiter)
-        try:
-            await waiter
-        except BaseException:
-            transport.close()
-            raise
+        check_stream(sock)
+        check_tls_timeouts(bool(ssl), ssl_handshake_timeout, ssl_shutdown_timeout)
+        check_plain(sock)
+        refuse_tls(ssl)
+        transport, protocol = await self._transport(sock, protocol_factory, ours=False)
         if self.get_debug():
-            logger.debug("Pipe %r connected: (%r, %r)", pipe.fileno(), transport, protocol)
+            logger.debug("%r handled: (%r, %r)", transport.get_extra_info("socket"), transport, protocol)
         return transport, protocol
 
-    async def create_server(  # type: ignore[override]
-        self, protocol_factory: Factory[asyncio.BaseProtocol], host: str, port: int
-    ) -> Server:
-        """A TCP server on one numeric IPv4 address."""
-        return self._serve(socket.socket(socket.AF_INET, socket.SOCK_STREAM), (host, port), protocol_factory)
+    async def create_connection(
+        self,
+        protocol_factory: Factory[P],
+        host: str | bytes | None = None,
+        port: int | str | bytes | None = None,
+        *,
+        ssl: object = None,
+        family: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+        sock: socket.socket | None = None,
+        local_addr: tuple[str, int] | None = None,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+        happy_eyeballs_delay: float | None = None,
+        interleave: int | None = None,
+        all_errors: bool = False,
+    ) -> tuple[_core.SocketTransport, P]:
+        """Connect to a host and port; returns a transport and its protocol.
 
-    async def create_unix_server(  # type: ignore[override]
-        self, protocol_factory: Factory[asyncio.BaseProtocol], path: str
-    ) -> Server:
-        """A UNIX server on a path."""
-        return self._serve(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), path, protocol_factory)
+        Args:
+            protocol_factory: makes the protocol once there is a connection.
+            host, port: where to; a name may have several addresses, which are tried in order.
+            ssl, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout: of TLS, which is still to come.
+            family, proto, flags: of getaddrinfo().
+            sock: a connected stream socket instead of host and port, which the transport takes over.
+            local_addr: host and port to connect from.
+            happy_eyeballs_delay: so many seconds after an attempt has started the next address is tried beside it.
+            interleave: have the families of addresses in turns, after so many of the first one less one; 1 unless
+                given, with happy_eyeballs_delay.
+            all_errors: if all fail, raise an ExceptionGroup of all errors.
 
-    def _serve(self, sock: socket.socket, address: Any, factory: Factory[asyncio.BaseProtocol]) -> Server:
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(address)
-            sock.listen(BACKLOG)
-        except BaseException:
-            sock.close()
-            raise
-        return Server(self, sock, factory)  # type: ignore[abstract]
+        Raises:
+            ValueError, TypeError: the arguments do not go together, or the socket is none of a plain stream.
+            OSError: no connection; of several different errors, one whose text has the texts of all.
+            NotImplementedError: TLS is asked for.
+        """
+        if server_hostname is not None and not ssl:
+            raise ValueError("server_hostname is only meaningful with ssl")
+        if ssl and server_hostname is None and not host:
+            raise ValueError("You must set server_hostname when using ssl without a host")
+        check_tls_timeouts(bool(ssl), ssl_handshake_timeout, ssl_shutdown_timeout)
+        if sock is not None:
+            check_plain(sock)
+        ours = host is not None or port is not None
+        if ours and sock is not None:
+            raise ValueError("host/port and sock can not be specified at the same time")
+        if not ours and sock is None:
+            raise ValueError("host and port was not specified and no sock specified")
+        refuse_tls(ssl)
+        if sock is not None:
+            check_stream(sock)
+        else:
+            infos = await self._resolve((host, port), family=family, proto=proto, flags=flags)
+            local_infos = None
+            if local_addr is not None:
+                local_infos = await self._resolve(local_addr, family=family, proto=proto, flags=flags)
+            if not infos or local_infos == []:
+                raise OSError("getaddrinfo() returned empty list")
+            if interleave is None and happy_eyeballs_delay is not None:
+                interleave = 1
+            if interleave:
+                infos = interleaved(infos, interleave)
+            sock = await self._open_any(infos, local_infos, happy_eyeballs_delay, all_errors)
+        transport, protocol = await self._transport(sock, protocol_factory, ours=ours)
+        if self.get_debug():
+            wrapper = transport.get_extra_info("socket")
+            logger.debug("%r connected to %s:%r: (%r, %r)", wrapper, host, port, transport, protocol)
+        return transport, protocol
