@@ -32,14 +32,14 @@ def test_the_cases_of_the_requirement_catch_it(saboteur: Saboteur, tmp_path: Pat
     assert cases, f"{saboteur.requirement} has no case"
     hangs = bool(saboteur.verdicts & {"crash", "hang"})
     few = cases[:2] if hangs else cases  # each case that hangs takes seconds, and one is enough
-    found, output = verdicts_of(saboteur, few, tmp_path)
-    if not found & saboteur.verdicts and few != cases:
+    found, output = verdicts_of(saboteur, few, tmp_path, "-x")
+    if not found & saboteur.verdicts:
         found, output = verdicts_of(saboteur, cases, tmp_path)
     assert found & saboteur.verdicts, f"{saboteur.requirement} ended with {sorted(found)}\n{output}"
 
 
-def verdicts_of(saboteur: Saboteur, cases: list[CaseInfo], folder: Path) -> tuple[set[str], str]:
-    """Run cases against a saboteur; return the verdicts and what pytest said."""
+def verdicts_of(saboteur: Saboteur, cases: list[CaseInfo], folder: Path, *options: str) -> tuple[set[str], str]:
+    """Run cases against a saboteur with more options of pytest; return the verdicts and what pytest said."""
     result = folder / "result.json"
     nodes = [f"{case.path}::{case.id.partition('::')[2]}" for case in cases]
     takes_down = saboteur.verdicts & {"crash", "hang"}
@@ -47,6 +47,7 @@ def verdicts_of(saboteur: Saboteur, cases: list[CaseInfo], folder: Path) -> tupl
         *(sys.executable, "-m", "pytest", *nodes, "-c", str(ROOT.parent / "pytest.ini")),
         *("-p", "xdist.plugin", "-p", "loopproof.plugin", "-n1" if takes_down else "-n0", "--trust-profile"),
         *("--loop", saboteur.factory, "--result", str(result), "--deadline", "2" if takes_down else "10"),
+        *options,
     ]
     paths = [str(HERE), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(

@@ -1,7 +1,8 @@
-"""What a case is written with. Everything here uses the standard library alone, so that a reproducer can carry it."""
+"""What a case is written with: the standard library and the fault kit alone, so that a reproducer can carry it."""
 
 from .concurrency import Background, loop_in_thread
 from .expectations import raises
-from .marks import needs, requires
+from .links import Connect, Link, until
+from .marks import needs, on_streams, requires
 
-__all__ = ["Background", "loop_in_thread", "needs", "raises", "requires"]
+__all__ = ["Background", "Connect", "Link", "loop_in_thread", "needs", "on_streams", "raises", "requires", "until"]

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .links import Connect
+
 Factory = Callable[[], asyncio.AbstractEventLoop]
 Report = dict[str, Any]
 
@@ -81,3 +83,11 @@ def dispose(loop: asyncio.AbstractEventLoop) -> None:
             loop.run_until_complete(loop.shutdown_default_executor())
     finally:
         loop.close()
+
+
+def connect(loop: asyncio.AbstractEventLoop, stream: str) -> Iterator[Connect]:
+    """Makes links of the kind that a case is parametrized with (``@on_streams``); what is left open is aborted."""
+    connect = Connect(loop, stream)
+    yield connect
+    if not loop.is_closed():
+        loop.run_until_complete(connect.close())

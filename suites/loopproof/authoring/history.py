@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +74,7 @@ class History:
         elif self.ends and "connection_made" in names:
             yield "connection_lost() was not called"
         for event in self.events:
-            if event.inside:
+            if event.inside and event.name != "pause_writing":  # which a write() in a callback may lead to
                 yield f"{event.name}() was called from inside {event.inside}()"
         if len({event.thread for event in self.events}) > 1:
             yield "callbacks came in more than one thread"
@@ -125,31 +125,42 @@ class History:
 
 
 class _Recorded:
-    """What recording protocols share: a history, the transport, and two events to wait for."""
+    """What recording protocols share: a history, the transport, and two events to wait for.
 
-    def __init__(self, history: History | None = None) -> None:
+    ``on`` maps the names of callbacks to what a case wants to be done in them: functions that get the protocol, called
+    after the callback was noted. What they return is what the callback returns.
+    """
+
+    def __init__(self, history: History | None = None, on: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
         self.history = history or History()
+        self._on = on or {}
         self.transport: Any = None
         self.closed = asyncio.Event()
         self.ended = asyncio.Event()
         self.error: BaseException | None = None
 
+    def react(self, name: str) -> Any:
+        """Do what the case wants to be done in a callback."""
+        return self._on[name](self) if name in self._on else None
+
     def connection_made(self, transport: Any) -> None:
         with self.history.callback("connection_made", transport):
             self.transport = transport
+            self.react("connection_made")
 
     def connection_lost(self, exc: Exception | None) -> None:
         with self.history.callback("connection_lost", exc):
             self.error = exc
             self.closed.set()
+            self.react("connection_lost")
 
     def pause_writing(self) -> None:
         with self.history.callback("pause_writing"):
-            pass
+            self.react("pause_writing")
 
     def resume_writing(self) -> None:
         with self.history.callback("resume_writing"):
-            pass
+            self.react("resume_writing")
 
 
 class RecordingProtocol(_Recorded, asyncio.Protocol):
@@ -158,32 +169,43 @@ class RecordingProtocol(_Recorded, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         with self.history.callback("data_received", data):
             self.history.received += data
+            self.react("data_received")
 
     def eof_received(self) -> bool | None:
         with self.history.callback("eof_received"):
             self.ended.set()
-        return None
+            stays: bool | None = self.react("eof_received")
+        return stays
 
 
 class RecordingBufferedProtocol(_Recorded, asyncio.BufferedProtocol):
-    """The same for a protocol that hands out its own buffer, of ``size`` bytes."""
+    """The same for a protocol that hands out its own buffer, of ``size`` bytes, or what ``on["get_buffer"]`` gives."""
 
-    def __init__(self, history: History | None = None, size: int = 65_536) -> None:
-        super().__init__(history)
+    def __init__(
+        self,
+        history: History | None = None,
+        on: Mapping[str, Callable[[Any], Any]] | None = None,
+        size: int = 65_536,
+    ) -> None:
+        super().__init__(history, on)
         self._buffer = bytearray(size)
 
-    def get_buffer(self, sizehint: int) -> bytearray:
+    def get_buffer(self, sizehint: int) -> Any:
         with self.history.callback("get_buffer", sizehint, len(self._buffer)):
-            return self._buffer
+            given = self.react("get_buffer")
+            self._given = self._buffer if given is None else given
+        return self._given
 
     def buffer_updated(self, nbytes: int) -> None:
         with self.history.callback("buffer_updated", nbytes):
-            self.history.received += self._buffer[:nbytes]
+            self.history.received += memoryview(self._given).cast("B")[:nbytes]
+            self.react("buffer_updated")
 
     def eof_received(self) -> bool | None:
         with self.history.callback("eof_received"):
             self.ended.set()
-        return None
+            stays: bool | None = self.react("eof_received")
+        return stays
 
 
 class RecordingDatagramProtocol(_Recorded, asyncio.DatagramProtocol):
@@ -192,10 +214,11 @@ class RecordingDatagramProtocol(_Recorded, asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: Any) -> None:
         with self.history.callback("datagram_received", data, addr):
             self.history.received += data
+            self.react("datagram_received")
 
     def error_received(self, exc: Exception) -> None:
         with self.history.callback("error_received", exc):
-            pass
+            self.react("error_received")
 
 
 class RecordingSubprocessProtocol(_Recorded, asyncio.SubprocessProtocol):
@@ -204,11 +227,13 @@ class RecordingSubprocessProtocol(_Recorded, asyncio.SubprocessProtocol):
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         with self.history.callback("pipe_data_received", fd, data):
             self.history.received += data
+            self.react("pipe_data_received")
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         with self.history.callback("pipe_connection_lost", fd, exc):
-            pass
+            self.react("pipe_connection_lost")
 
     def process_exited(self) -> None:
         with self.history.callback("process_exited"):
             self.ended.set()
+            self.react("process_exited")

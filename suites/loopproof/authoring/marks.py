@@ -40,6 +40,27 @@ def needs(*capabilities: str) -> Callable[[Case], Case]:
     return mark
 
 
+_STREAMS = {
+    "tcp-client": "tcp",
+    "tcp-server": "servers",
+    "unix-client": "unix",
+    "unix-server": "unix",
+    "accepted": "accepted_socket",
+    "connected": "tcp",
+}
+
+
+def on_streams(*kinds: str) -> Callable[[Case], Case]:
+    """Run a case on each kind of stream transport, or on the named ones; its fixture ``connect`` makes such links."""
+
+    def mark(function: Case) -> Case:
+        chosen = [pytest.param(kind, marks=pytest.mark.needs(_STREAMS[kind])) for kind in kinds or _STREAMS]
+        marked: Case = pytest.mark.parametrize("stream", chosen)(function)
+        return marked
+
+    return mark
+
+
 def _on_loop(function: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(function)
     takes_loop = "loop" in signature.parameters

@@ -10,6 +10,7 @@ new_loop = pytest.fixture(fixtures.new_loop)
 loop = pytest.fixture(fixtures.loop)
 reports = pytest.fixture(fixtures.reports)
 logged = pytest.fixture(fixtures.logged)
+connect = pytest.fixture(fixtures.connect)
 
 
 class RunFixtures:

@@ -1,4 +1,7 @@
-"""A stand-alone script for one case: its source and all it uses, cut out of the suite, around one loop."""
+"""A stand-alone script for one case: its source and all it uses, cut out of the suite, around one loop.
+
+It needs the standard library and the loop alone, or, where the case uses the fault kit, this package.
+"""
 
 import __future__
 
@@ -168,7 +171,11 @@ class _Script:
         if key in self._parts:
             return
         origin = module.origin(name)
-        if origin is not None:
+        if origin is not None and "faultkit" in origin[0].imports:
+            home, original = origin
+            renamed = "" if original == name else f" as {name}"
+            self._imports[f"from loopproof.authoring.{home.path.stem} import {original}{renamed}"] = None
+        elif origin is not None:
             self._carry(*origin)
         elif name in module.imports:
             node = module.imports[name]
@@ -212,7 +219,7 @@ def _text(module: _Module, node: Definition, name: str, renamed: str | None) -> 
 def _decorators(node: Definition) -> list[ast.expr]:
     """Return the decorators that the script keeps: all but those that tell pytest or the suite about a case."""
     found = [] if isinstance(node, ast.Assign | ast.AnnAssign) else node.decorator_list
-    telling = ("requires(", "needs(", "pytest.")
+    telling = ("requires(", "needs(", "on_streams(", "pytest.")
     return [decorator for decorator in found if not ast.unparse(decorator).startswith(telling)]
 
 
