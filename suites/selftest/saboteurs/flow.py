@@ -1,26 +1,16 @@
 """Saboteurs of flow control: transports that pause, resume and count wrongly."""
 
-import asyncio
-from asyncio.selector_events import _SelectorSocketTransport  # type: ignore[attr-defined]
-from typing import Any, ClassVar
+from typing import Any
 
 from saboteurs import saboteur
-
-
-class Transports(asyncio.SelectorEventLoop):
-    """Makes its stream transports of a class of its own."""
-
-    transport: ClassVar[type[Any]]
-
-    def _make_socket_transport(self, *args: Any, **kwargs: Any) -> Any:
-        return self.transport(self, *args, **kwargs)
+from saboteurs.stream_loop import SocketTransport, Transports
 
 
 @saboteur("FLOW-SET_WRITE_BUFFER_LIMITS-01", "deviation")
 class PausesAtTheMark(Transports):
     """Takes the high mark itself for above it."""
 
-    class transport(_SelectorSocketTransport):
+    class transport(SocketTransport):
         def _maybe_pause_protocol(self) -> None:
             self._high_water -= 1
             super()._maybe_pause_protocol()
@@ -31,7 +21,7 @@ class PausesAtTheMark(Transports):
 class PausesLater(Transports):
     """Calls pause_writing() in the next iteration."""
 
-    class transport(_SelectorSocketTransport):
+    class transport(SocketTransport):
         def _maybe_pause_protocol(self) -> None:
             self._loop.call_soon(super()._maybe_pause_protocol)
 
@@ -40,7 +30,7 @@ class PausesLater(Transports):
 class PausesAgain(Transports):
     """Calls pause_writing() for every write above the mark."""
 
-    class transport(_SelectorSocketTransport):
+    class transport(SocketTransport):
         def _maybe_pause_protocol(self) -> None:
             self._protocol_paused = False
             super()._maybe_pause_protocol()
@@ -50,7 +40,7 @@ class PausesAgain(Transports):
 class ResumesAtTheHighMark(Transports):
     """Does not wait for the low mark."""
 
-    class transport(_SelectorSocketTransport):
+    class transport(SocketTransport):
         def _maybe_resume_protocol(self) -> None:
             low, self._low_water = self._low_water, self._high_water
             super()._maybe_resume_protocol()
@@ -61,7 +51,7 @@ class ResumesAtTheHighMark(Transports):
 class ResumesAfterAnySend(Transports):
     """Resumes as soon as something was sent."""
 
-    class transport(_SelectorSocketTransport):
+    class transport(SocketTransport):
         def _maybe_resume_protocol(self) -> None:
             low, self._low_water = self._low_water, 2**60
             super()._maybe_resume_protocol()
@@ -72,7 +62,7 @@ class ResumesAfterAnySend(Transports):
 class ResumesBelowTheMarkOnly(Transports):
     """Takes the low mark itself for above it, and so never resumes with a mark of 0."""
 
-    class transport(_SelectorSocketTransport):
+    class transport(SocketTransport):
         def _maybe_resume_protocol(self) -> None:
             if self.get_write_buffer_size() < self._low_water:
                 super()._maybe_resume_protocol()
@@ -82,7 +72,7 @@ class ResumesBelowTheMarkOnly(Transports):
 class LowMarkInKibibytes(Transports):
     """Has a low mark of 16 bytes where 16 KiB are meant."""
 
-    class transport(_SelectorSocketTransport):
+    class transport(SocketTransport):
         def _set_write_buffer_limits(self, high: Any = None, low: Any = None) -> None:
             super()._set_write_buffer_limits(high, 16 if high is low is None else low)
 
@@ -91,7 +81,7 @@ class LowMarkInKibibytes(Transports):
 class LowMarkIsHalf(Transports):
     """Derives the low mark as half of the high one."""
 
-    class transport(_SelectorSocketTransport):
+    class transport(SocketTransport):
         def _set_write_buffer_limits(self, high: Any = None, low: Any = None) -> None:
             super()._set_write_buffer_limits(high, high // 2 if high and low is None else low)
 
@@ -100,7 +90,7 @@ class LowMarkIsHalf(Transports):
 class TakesNegativeMarks(Transports):
     """Takes what is below zero for zero."""
 
-    class transport(_SelectorSocketTransport):
+    class transport(SocketTransport):
         def _set_write_buffer_limits(self, high: Any = None, low: Any = None) -> None:
             super()._set_write_buffer_limits(high and max(high, 0), low and max(low, 0))
 
@@ -109,7 +99,7 @@ class TakesNegativeMarks(Transports):
 class ChangesMarksBeforeItRefuses(Transports):
     """Stores the marks, and then finds them wrong."""
 
-    class transport(_SelectorSocketTransport):
+    class transport(SocketTransport):
         def set_write_buffer_limits(self, high: Any = None, low: Any = None) -> None:
             try:
                 super().set_write_buffer_limits(high, low)
@@ -122,7 +112,7 @@ class ChangesMarksBeforeItRefuses(Transports):
 class ForgetsToPauseAtNewMarks(Transports):
     """Looks at new marks with the next write only."""
 
-    class transport(_SelectorSocketTransport):
+    class transport(SocketTransport):
         def set_write_buffer_limits(self, high: Any = None, low: Any = None) -> None:
             self._set_write_buffer_limits(high, low)
 
@@ -131,7 +121,7 @@ class ForgetsToPauseAtNewMarks(Transports):
 class ResumesAtNewMarks(Transports):
     """Calls resume_writing() from set_write_buffer_limits()."""
 
-    class transport(_SelectorSocketTransport):
+    class transport(SocketTransport):
         def set_write_buffer_limits(self, high: Any = None, low: Any = None) -> None:
             super().set_write_buffer_limits(high, low)
             self._maybe_resume_protocol()
@@ -141,7 +131,7 @@ class ResumesAtNewMarks(Transports):
 class MarksTheOtherWayRound(Transports):
     """Returns (high, low)."""
 
-    class transport(_SelectorSocketTransport):
+    class transport(SocketTransport):
         def get_write_buffer_limits(self) -> tuple[int, int]:
             return self._high_water, self._low_water
 
@@ -150,7 +140,7 @@ class MarksTheOtherWayRound(Transports):
 class CountsItems(Transports):
     """Counts the items of a memoryview instead of its bytes."""
 
-    class transport(_SelectorSocketTransport):
+    class transport(SocketTransport):
         items = 0
 
         def write(self, data: Any) -> None:
@@ -166,7 +156,7 @@ class CountsItems(Transports):
 class CountsWhatWasAborted(Transports):
     """Still tells the size of what an abort has thrown away."""
 
-    class transport(_SelectorSocketTransport):
+    class transport(SocketTransport):
         lost = 0
 
         def abort(self) -> None:
@@ -181,7 +171,7 @@ class CountsWhatWasAborted(Transports):
 class ResumesWhatIsLost(Transports):
     """Resumes a protocol whose connection is aborted."""
 
-    class transport(_SelectorSocketTransport):
+    class transport(SocketTransport):
         def abort(self) -> None:
             super().abort()
             self._maybe_resume_protocol()
@@ -191,7 +181,7 @@ class ResumesWhatIsLost(Transports):
 class LetsErrorsOut(Transports):
     """Lets an error of pause_writing() out of write()."""
 
-    class transport(_SelectorSocketTransport):
+    class transport(SocketTransport):
         def _maybe_pause_protocol(self) -> None:
             if self.get_write_buffer_size() > self._high_water and not self._protocol_paused:
                 self._protocol_paused = True
@@ -202,7 +192,7 @@ class LetsErrorsOut(Transports):
 class DiesOfErrors(Transports):
     """Takes an error of resume_writing() for one of the connection."""
 
-    class transport(_SelectorSocketTransport):
+    class transport(SocketTransport):
         def _maybe_resume_protocol(self) -> None:
             if self._protocol_paused and self.get_write_buffer_size() <= self._low_water:
                 self._protocol_paused = False

@@ -13,7 +13,7 @@ KINDS: dict[str, Any] = {"streaming": RecordingProtocol, "buffered": RecordingBu
 TCP = ("tcp-client", "tcp-server", "accepted", "connected")
 
 
-@requires("TRANS-PAUSE_READING-01", "TRANS-PAUSE_READING-04", "TRANS-PAUSE_READING-05")
+@requires("TRANS-PAUSE_READING-01", "TRANS-PAUSE_READING-04", "TRANS-PAUSE_READING-05", "TRANS-PAUSE_READING-08")
 @on_streams()
 @pytest.mark.parametrize("kind", ["streaming", "buffered"])
 async def test_a_pause(connect: Connect, kind: str) -> None:
@@ -145,7 +145,7 @@ async def test_a_reset_in_a_pause(connect: Connect) -> None:
     assert isinstance(await link.lost(), ConnectionResetError)
 
 
-@requires("TRANS-PAUSE_READING-08", "TRANS-PAUSE_READING-04")
+@requires("TRANS-PAUSE_READING-01", "TRANS-PAUSE_READING-04")
 @on_streams()
 async def test_pauses_at_every_turn(connect: Connect) -> None:
     """A protocol that is paused and resumed over and over loses nothing and gets nothing twice."""

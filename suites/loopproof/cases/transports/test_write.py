@@ -138,15 +138,26 @@ async def test_an_empty_write(connect: Connect, empty: Any, queued: bool) -> Non
         assert link.peer.log[-1].bytes == WIDTH + 2
 
 
-@requires("TRANS-WRITE-05", "TRANS-WRITELINES-03")
+@requires("TRANS-WRITE-05")
 @on_streams()
 async def test_a_write_after_write_eof(connect: Connect) -> None:
-    """write() and writelines() after write_eof() raise RuntimeError, and send nothing."""
+    """write() after write_eof() raises RuntimeError, and sends nothing."""
     link = await connect([expect(b"x"), expect_eof(), hold()])
     link.transport.write(b"x")
     link.transport.write_eof()
     with raises(RuntimeError):
         link.transport.write(b"y")
+    await link.reached(2)
+    link.peer.release()
+
+
+@requires("TRANS-WRITELINES-03")
+@on_streams()
+async def test_writelines_after_write_eof(connect: Connect) -> None:
+    """writelines() after write_eof() raises RuntimeError, and sends nothing."""
+    link = await connect([expect(b"x"), expect_eof(), hold()])
+    link.transport.writelines([b"x"])
+    link.transport.write_eof()
     with raises(RuntimeError):
         link.transport.writelines([b"y"])
     await link.reached(2)
