@@ -101,6 +101,8 @@ static const struct interned names[] = {
     {AT(str_pause_writing), "pause_writing"},
     {AT(str_peername), "peername"},
     {AT(str_resume_writing), "resume_writing"},
+    {AT(str_socket), "socket"},
+    {AT(str_sockname), "sockname"},
 };
 
 /* What the module's state refers to, beyond the tables above. */

@@ -23,7 +23,7 @@ static bool is_on(const struct transport *transport) { return !transport->closin
 int reading_start(struct transport *transport) {
   PyObject *context;
 
-  if (!is_on(transport))
+  if (!is_on(transport) || transport->ended)
     return 0;
   if ((context = transport_new_context(transport)) == NULL)
     return -1;

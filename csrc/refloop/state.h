@@ -98,6 +98,8 @@ struct core_state {
   PyObject *str_pause_writing;
   PyObject *str_peername;
   PyObject *str_resume_writing;
+  PyObject *str_socket;
+  PyObject *str_sockname;
 
   /* Freed handles for reuse, chained through their callback. */
   struct handle *free_handles;

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "address.h"
 #include "flow.h"
 #include "loop.h"
 #include "reading.h"
@@ -32,6 +33,7 @@ static int at_end(struct transport *transport) {
 
   if (transport->loop->debug && transport_log(transport, state->str_debug, "%r received EOF", NULL) < 0)
     PyErr_WriteUnraisable((PyObject *)transport);
+  transport->ended = true;
   answer = PyObject_CallMethodNoArgs(protocol, state->str_eof_received);
   Py_DECREF(protocol);
   if (answer != NULL) {
@@ -92,27 +94,44 @@ static const struct transport_kind socket_kind = {
     .half_open_writes = true,
 };
 
-/* The name of this end or of the other one; None if the socket cannot tell. */
-static PyObject *name_of(PyObject *socket, PyObject *method) {
-  PyObject *name = PyObject_CallMethodNoArgs(socket, method);
+typedef int (*namer)(int fd, struct sockaddr *address, socklen_t *length);
 
+/* The name of this end or of the other one, asked of the kernel, or of the socket if its addresses are unknown here;
+   None if there is none. */
+static PyObject *name_of(struct transport *transport, PyObject *socket, namer ask, PyObject *method) {
+  struct sockaddr_storage address;
+  socklen_t length = sizeof(address);
+  PyObject *name;
+
+  if (ask(transport->fd, (struct sockaddr *)&address, &length) == 0 && address_is_known(address.ss_family))
+    return address_object(&address, length);
+  name = PyObject_CallMethodNoArgs(socket, method);
   if (name != NULL || !PyErr_ExceptionMatches(PyExc_OSError))
     return name;
   PyErr_Clear();
   Py_RETURN_NONE;
 }
 
+/* Puts an object into the extra information; steals the reference, and fails if that is NULL. */
+static int set_extra(struct transport *transport, PyObject *key, PyObject *value) {
+  int failed = value == NULL ? -1 : PyObject_SetItem(transport->extra, key, value);
+
+  Py_XDECREF(value);
+  return failed;
+}
+
 /* The extra information "socket", "sockname" and, unless it was given, "peername". */
 static int describe(struct transport *transport, PyObject *socket) {
   struct core_state *state = transport->loop->state;
-  PyObject *wrapper = PyObject_CallOneArg(state->transport_socket_type, socket);
   int known;
 
-  if (transport_set_extra(transport, "socket", wrapper) < 0 ||
-      transport_set_extra(transport, "sockname", name_of(socket, state->str_getsockname)) < 0 ||
+  if (set_extra(transport, state->str_socket, PyObject_CallOneArg(state->transport_socket_type, socket)) < 0 ||
+      set_extra(transport, state->str_sockname, name_of(transport, socket, getsockname, state->str_getsockname)) < 0 ||
       (known = PySequence_Contains(transport->extra, state->str_peername)) < 0)
     return -1;
-  return known ? 0 : transport_set_extra(transport, "peername", name_of(socket, state->str_getpeername));
+  return known ? 0
+               : set_extra(transport, state->str_peername,
+                           name_of(transport, socket, getpeername, state->str_getpeername));
 }
 
 /* Small writes are sent at once, without waiting for acknowledgements. Other sockets than those of TCP do not know

@@ -66,6 +66,7 @@ struct transport {
   bool lost;            /* connection_lost() was called, or is queued */
   bool paused;          /* reading is, by pause_reading() */
   bool eof;             /* write_eof() was called */
+  bool ended;           /* the other side has ended its stream: there is nothing more to read */
   bool protocol_paused; /* writing is, by us */
 };
 

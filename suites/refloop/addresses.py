@@ -57,13 +57,13 @@ def interleaved(infos: Iterable[Info], first: int) -> list[Info]:
 class Addresses(Core):
     """Resolution of the addresses of streams."""
 
-    async def _resolve(self, address: Any, *, family: int, proto: int = 0, flags: int = 0) -> list[Info]:
-        """The addresses of streams to a host and port, or of servers at them."""
-        info = numeric_info(address, family, proto)
-        if info is not None:
-            return [info]
+    async def _look_up(self, address: Any, family: int, proto: int, flags: int) -> list[Info]:
+        """The addresses of streams to a host and port, or of servers at them, by getaddrinfo()."""
         host, port = address[:2]
-        infos: Any = await self.getaddrinfo(
-            host, port, family=family, type=socket.SOCK_STREAM, proto=proto, flags=flags
-        )
-        return list(infos)
+        found: Any = await self.getaddrinfo(host, port, family=family, type=STREAM, proto=proto, flags=flags)
+        return list(found)
+
+    async def _resolve(self, address: Any, family: int, proto: int, flags: int) -> list[Info]:
+        """The same, without a look-up if none is needed."""
+        info = numeric_info(address, family, proto)
+        return [info] if info is not None else await self._look_up(address, family, proto, flags)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from refloop import _core
-from refloop.addresses import Addresses, Info, interleaved
+from refloop.addresses import Addresses, Info, interleaved, numeric_info
 from refloop.arguments import check_plain, check_stream, check_tls_timeouts, refuse_tls
 from refloop.eyeballs import race
 
@@ -85,11 +85,10 @@ def combined(errors: list[OSError], all_errors: bool) -> Exception:
 class Connections(Addresses):
     """Making of connections."""
 
-    async def _connect(self, sock: socket.socket, address: Any) -> None:
-        """Connect a socket that does not block to an address that needs no look-up."""
-        if not begin_connecting(sock, address):
-            await self._sock_writable(sock)
-            check_connected(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), address)
+    async def _connected(self, sock: socket.socket, address: Any) -> None:
+        """Wait until a socket is connected."""
+        await self._sock_writable(sock)
+        check_connected(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), address)
 
     async def _open(self, info: Info, local_infos: list[Info] | None, errors: list[OSError]) -> socket.socket:
         """A socket that is connected to an address. Each OSError is appended to the list, the last one raised."""
@@ -99,7 +98,8 @@ class Connections(Addresses):
             sock = socket.socket(family, kind | NONBLOCK, proto)
             if local_infos is not None:
                 bind(sock, family, local_infos, errors)
-            await self._connect(sock, address)
+            if not begin_connecting(sock, address):
+                await self._connected(sock, address)
         except BaseException as exc:
             if sock is not None:
                 sock.close()
@@ -141,7 +141,8 @@ class Connections(Addresses):
                 and since Python 3.14 closed, too.)
         """
         try:
-            sock.setblocking(False)
+            if sock.gettimeout() != 0:
+                sock.setblocking(False)
             context = contextvars.copy_context() if sys.version_info >= (3, 15) else None
             protocol = protocol_factory()
             waiter = self.create_future()
@@ -236,10 +237,11 @@ class Connections(Addresses):
         if sock is not None:
             check_stream(sock)
         else:
-            infos = await self._resolve((host, port), family=family, proto=proto, flags=flags)
+            info = numeric_info((host, port), family, proto)
+            infos = [info] if info is not None else await self._look_up((host, port), family, proto, flags)
             local_infos = None
             if local_addr is not None:
-                local_infos = await self._resolve(local_addr, family=family, proto=proto, flags=flags)
+                local_infos = await self._resolve(local_addr, family, proto, flags)
             if not infos or local_infos == []:
                 raise OSError("getaddrinfo() returned empty list")
             if interleave is None and happy_eyeballs_delay is not None:

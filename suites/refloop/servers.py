@@ -250,7 +250,7 @@ class Servers(Addresses):
     async def _resolve_host(
         self, host: str | bytes | None, port: int | str | None, family: int, flags: int
     ) -> list[Info]:
-        infos = await self._resolve((host, port), family=family, flags=flags)
+        infos = await self._resolve((host, port), family, 0, flags)
         if not infos:
             raise OSError(f"getaddrinfo({host!r}) returned empty list")
         return infos

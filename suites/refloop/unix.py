@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from refloop import _core
 from refloop.arguments import check_tls_timeouts, check_unix_stream, refuse_tls
-from refloop.connections import NONBLOCK, Connections
+from refloop.connections import NONBLOCK, Connections, begin_connecting
 from refloop.servers import Server, Servers
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
@@ -115,7 +115,8 @@ class Unix(Connections, Servers):
             address = os.fspath(path)
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | NONBLOCK)
             try:
-                await self._connect(sock, address)
+                if not begin_connecting(sock, address):
+                    await self._connected(sock, address)
             except BaseException:
                 sock.close()
                 raise
