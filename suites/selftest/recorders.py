@@ -126,14 +126,17 @@ async def connected(
         with theirs:
             yield transport, theirs
     finally:
-        transport.abort()
+        if transport.get_protocol() is not None:  # stock asyncio cannot abort() what is closed
+            transport.abort()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
 
 def tcp_pair() -> tuple[socket.socket, socket.socket]:
-    """Two connected TCP sockets on loopback."""
+    """Two connected TCP sockets on loopback; the kernel takes no more of what is written than of socketpair()."""
     with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
         ours = socket.create_connection(server.getsockname())
         theirs, _ = server.accept()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 100_000)
     return ours, theirs
