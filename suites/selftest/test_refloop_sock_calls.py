@@ -4,6 +4,7 @@ import array
 import asyncio
 import collections.abc
 import inspect
+import io
 import socket
 import ssl
 import sys
@@ -118,6 +119,20 @@ def test_tasks_of_all_kinds_take_it() -> None:
                 assert await eager == b"e"
 
     run(scenario)
+
+
+def test_a_task_of_it_can_be_looked_at() -> None:
+    async def scenario(loop: Loop) -> None:
+        with pair() as (ours, _):
+            task = await started(loop.sock_recv(ours, 1))
+            assert "coro=<Loop.sock_recv()" in repr(task)
+            assert task.get_stack() == []
+            task.print_stack(file=io.StringIO())
+            task.cancel()
+            await asyncio.wait([task])
+
+    run(scenario)
+    run(scenario, debug=True)
 
 
 def test_the_future_that_it_waits_for_may_be_resumed_by_hand() -> None:

@@ -15,6 +15,7 @@ import pytest
 from socket_scenarios import (
     Loop,
     as_asyncio,
+    client,
     fill,
     listener,
     outcome,
@@ -68,6 +69,26 @@ def test_nothing_is_watched_after_it_is_cancelled() -> None:
                 await asyncio.wait([task])
                 assert task.cancelled()
                 assert not watched_descriptors() & {ours.fileno(), server.fileno()}
+
+    run(scenario)
+
+
+def test_a_cancelled_connect_leaves_the_socket_alone() -> None:
+    async def scenario(loop: Loop) -> None:
+        with contextlib.ExitStack() as stack:
+            server = stack.enter_context(listener())
+            server.listen(0)
+            done = True
+            while done:  # until the server's queue is full, and the kernel has to try again later
+                ours = stack.enter_context(client())
+                connecting = await started(loop.sock_connect(ours, server.getsockname()))
+                await turns()
+                done = connecting.done()
+            assert ours.fileno() in watched_descriptors()
+            connecting.cancel()
+            await asyncio.wait([connecting])
+            assert connecting.cancelled()
+            assert ours.fileno() not in watched_descriptors()
 
     run(scenario)
 
