@@ -146,13 +146,14 @@ static PyObject *repr(PyObject *self) {
   const char *state = transport->file == NULL ? " closed" : transport->closing ? " closing" : "";
   bool writes = transport->kind == &write_kind;
   const char *activity = transport->file == NULL                                      ? "closed"
+                         : transport->loop->closed                                    ? "open"
                          : (writes ? transport->writing : transport->reading).watched ? "polling"
                                                                                       : "idle";
   PyObject *name = PyType_GetName(Py_TYPE(self)), *text;
 
   if (name == NULL)
     return NULL;
-  if (writes && transport->file != NULL)
+  if (writes && transport->file != NULL && !transport->loop->closed)
     text = PyUnicode_FromFormat("<%U%s fd=%d %s bufsize=%zu>", name, state, transport->fd, activity,
                                 transport->queue.bytes);
   else
