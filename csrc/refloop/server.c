@@ -82,68 +82,67 @@ static PyObject *new_socket(struct listener *listener, int fd) {
   return sock;
 }
 
-/* What an error of accept() means. A connection that was given up before it was accepted is not worth a word. */
+/* What an error of accept() means, 0 if it is none of the system. */
 static enum attempt outcome_of(int error) {
-  if (error == EAGAIN || error == EWOULDBLOCK || error == EINTR)
-    return NOTHING_THERE; /* after a signal it is tried again in the next iteration */
-  errno = error;
-  PyErr_SetFromErrno(PyExc_OSError);
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ? NONE_IS_LEFT : ATTEMPT_FAILED;
+  switch (error) {
+  case EAGAIN:
+  case EINTR:        /* it is tried again in the next iteration */
+  case ECONNABORTED: /* the same; a connection that was given up before it was accepted is not worth a word */
+    return NOTHING_THERE;
+  case EMFILE:
+  case ENFILE:
+  case ENOBUFS:
+  case ENOMEM:
+    return NONE_IS_LEFT;
+  default:
+    return ATTEMPT_FAILED;
+  }
 }
 
 static enum attempt accept_by_call(struct listener *listener, struct connection *connection) {
   struct sockaddr_storage address;
-  socklen_t length;
+  socklen_t length = sizeof(address);
+  int fd = accept4(listener->pollee.fd, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  enum attempt outcome;
   PyObject *sock;
-  int fd;
 
-  do {
-    length = sizeof(address);
-    fd = accept4(listener->pollee.fd, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  } while (fd < 0 && errno == ECONNABORTED);
-  if (fd < 0)
-    return outcome_of(errno);
+  if (fd < 0) {
+    if ((outcome = outcome_of(errno)) != NOTHING_THERE)
+      PyErr_SetFromErrno(PyExc_OSError);
+    return outcome;
+  }
   sock = new_socket(listener, fd);
   return accepted(listener, sock, sock != NULL ? address_object(&address, length) : NULL, connection);
 }
 
-/* The errno of the exception that is set, which is cleared; 0 if it is none of the system, and it stays. */
-static int take_errno(void) {
-  PyObject *exception, *number;
-  int error = 0;
+/* The errno of the exception that is set; 0 if it has none. */
+static int errno_of_exception(void) {
+  PyObject *exception = take_exception(), *number = NULL;
+  long error = 0;
 
-  if (!PyErr_ExceptionMatches(PyExc_OSError))
-    return 0;
-  exception = take_exception();
-  number = ((PyOSErrorObject *)exception)->myerrno;
-  if (number != NULL && PyLong_Check(number))
-    error = (int)PyLong_AsLong(number); /* what does not fit is no errno */
-  PyErr_Clear();
-  if (error <= 0) {
-    give_exception(exception);
-    return 0;
-  }
-  Py_DECREF(exception);
-  return error;
+  if (PyObject_TypeCheck(exception, (PyTypeObject *)PyExc_OSError))
+    number = ((PyOSErrorObject *)exception)->myerrno;
+  if (number != NULL && PyLong_Check(number) && (error = PyLong_AsLong(number)) == -1)
+    PyErr_Clear();
+  give_exception(exception);
+  return error > 0 && error < INT_MAX ? (int)error : 0;
 }
 
 static enum attempt accept_by_method(struct listener *listener, struct connection *connection) {
   PyObject *pair = PyObject_CallMethodNoArgs(listener->sock, state_of(listener)->str_accept), *sock;
-  int error;
+  enum attempt outcome;
 
   if (pair == NULL) {
-    error = take_errno();
-    return error == 0 ? ATTEMPT_FAILED : error == ECONNABORTED ? NOTHING_THERE : outcome_of(error);
+    if ((outcome = outcome_of(errno_of_exception())) == NOTHING_THERE)
+      PyErr_Clear();
+    return outcome;
   }
   sock = PySequence_GetItem(pair, 0);
   if (sock != NULL && done(PyObject_CallMethodOneArg(sock, state_of(listener)->str_setblocking, Py_False)) < 0)
     Py_CLEAR(sock);
-  if (accepted(listener, sock, sock != NULL ? PySequence_GetItem(pair, 1) : NULL, connection) != ACCEPTED) {
-    Py_DECREF(pair);
-    return ATTEMPT_FAILED;
-  }
+  outcome = accepted(listener, sock, sock != NULL ? PySequence_GetItem(pair, 1) : NULL, connection);
   Py_DECREF(pair);
-  return ACCEPTED;
+  return outcome;
 }
 
 /* Logs a connection (debug mode). */

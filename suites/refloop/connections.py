@@ -123,8 +123,7 @@ class Connections(Addresses):
                     except OSError:
                         continue
             else:
-                attempts = [functools.partial(self._open, info, local_infos, errors) for info in infos]
-                sock = await race(attempts, delay)
+                sock = await race([functools.partial(self._open, info, local_infos, errors) for info in infos], delay)
                 if sock is not None:
                     return sock
             raise combined(errors, all_errors)
@@ -137,11 +136,11 @@ class Connections(Addresses):
         """The transport and protocol of a connected socket, which the transport takes over.
 
         Args:
-            ours: nobody else knows the socket, so it is closed if it gets no transport. (Others are left as they are,
-                and since Python 3.14 closed, too.)
+            ours: nobody else knows the socket, which does not block, so it is closed if it gets no transport. (Others
+                are left as they are, and since Python 3.14 closed, too.)
         """
         try:
-            if sock.gettimeout() != 0:
+            if not ours:
                 sock.setblocking(False)
             context = contextvars.copy_context() if sys.version_info >= (3, 15) else None
             protocol = protocol_factory()
