@@ -53,22 +53,37 @@ int arguments_of_call(struct core_state *state, const struct signature *signatur
   return call->callback == NULL ? missing(signature->method, state->str_callback) : 0;
 }
 
+int arguments_by_name(const char *method, PyObject *const *names, int count, int required, PyObject *const *args,
+                      Py_ssize_t nargs, PyObject *keywords, PyObject **values) {
+  Py_ssize_t named = keywords != NULL ? PyTuple_GET_SIZE(keywords) : 0;
+
+  if (nargs > count) {
+    PyErr_Format(PyExc_TypeError, "%s() takes %d positional argument%s but %zd were given", method, count,
+                 count == 1 ? "" : "s", nargs);
+    return -1;
+  }
+  for (int i = 0; i < count; i++)
+    values[i] = i < nargs ? args[i] : NULL;
+  for (Py_ssize_t i = 0; i < named; i++) {
+    PyObject *keyword = PyTuple_GET_ITEM(keywords, i), **place = NULL;
+
+    for (int j = 0; j < count && place == NULL; j++) {
+      if (is_named(keyword, names[j]))
+        place = &values[j];
+    }
+    if (place_keyword(method, keyword, args[nargs + i], place) < 0)
+      return -1;
+  }
+  for (int i = 0; i < required; i++) {
+    if (values[i] == NULL)
+      return missing(method, names[i]);
+  }
+  return 0;
+}
+
 PyObject *arguments_only(const char *method, PyObject *name, PyObject *const *args, Py_ssize_t nargs,
                          PyObject *keywords) {
-  Py_ssize_t named = keywords != NULL ? PyTuple_GET_SIZE(keywords) : 0;
-  PyObject *only = nargs > 0 ? args[0] : NULL;
+  PyObject *only;
 
-  if (nargs > 1) {
-    PyErr_Format(PyExc_TypeError, "%s() takes 1 positional argument but %zd were given", method, nargs);
-    return NULL;
-  }
-  for (Py_ssize_t i = 0; i < named; i++) {
-    PyObject *keyword = PyTuple_GET_ITEM(keywords, i);
-
-    if (place_keyword(method, keyword, args[nargs + i], is_named(keyword, name) ? &only : NULL) < 0)
-      return NULL;
-  }
-  if (only == NULL)
-    (void)missing(method, name);
-  return only;
+  return arguments_by_name(method, &name, 1, 1, args, nargs, keywords, &only) < 0 ? NULL : only;
 }

@@ -29,6 +29,11 @@ struct call {
 int arguments_of_call(struct core_state *state, const struct signature *signature, PyObject *const *args,
                       Py_ssize_t nargs, PyObject *keywords, struct call *call);
 
+/* The arguments of a method whose parameters have these names; the last ones need not be given. Puts them in values[],
+   borrowed, NULL for what was not given. Returns 0, or -1 with an exception. */
+int arguments_by_name(const char *method, PyObject *const *names, int count, int required, PyObject *const *args,
+                      Py_ssize_t nargs, PyObject *keywords, PyObject **values);
+
 /* The one argument of a method with one parameter. Returns a borrowed reference, or NULL with an exception. */
 PyObject *arguments_only(const char *method, PyObject *name, PyObject *const *args, Py_ssize_t nargs,
                          PyObject *keywords);

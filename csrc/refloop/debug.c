@@ -2,7 +2,7 @@
 
 #include "debug.h"
 
-#include "compat.h"
+#include "callee.h"
 #include "handle.h"
 #include "loop.h"
 
@@ -44,15 +44,14 @@ int debug_check_callback(struct loop *loop, PyObject *callback, const char *meth
   return 0;
 }
 
-/* Tells the loop that a callback took so many seconds. */
-static int report_slow(struct loop *loop, struct handle *handle, double seconds) {
+/* Tells the loop that what a handle or another object called took so many seconds. */
+static int report_slow(struct loop *loop, PyObject *caller, double seconds) {
   PyObject *number = PyFloat_FromDouble(seconds);
   PyObject *done;
 
   if (number == NULL)
     return -1;
-  done = PyObject_CallMethodObjArgs((PyObject *)loop, loop->state->str_callback_was_slow, (PyObject *)handle, number,
-                                    NULL);
+  done = PyObject_CallMethodObjArgs((PyObject *)loop, loop->state->str_callback_was_slow, caller, number, NULL);
   Py_DECREF(number);
   if (done == NULL)
     return -1;
@@ -60,20 +59,31 @@ static int report_slow(struct loop *loop, struct handle *handle, double seconds)
   return 0;
 }
 
+/* Reports a call that began at this time, if it was slow. */
+static int check_duration(struct loop *loop, PyObject *caller, double start) {
+  double end;
+
+  if (loop_now(loop, &end) < 0)
+    return -1;
+  return end - start >= loop->slow_callback_duration ? report_slow(loop, caller, end - start) : 0;
+}
+
 int debug_run(struct loop *loop, struct handle *handle) {
-  double start, end;
+  double start;
   int failed;
 
   if (loop_now(loop, &start) < 0)
     return -1;
   loop->current = handle;
-  failed = handle_run(handle);
-  if (!failed && loop_now(loop, &end) == 0) {
-    if (end - start >= loop->slow_callback_duration)
-      failed = report_slow(loop, handle, end - start);
-  } else {
-    failed = -1;
-  }
+  failed = handle_run(handle) < 0 || check_duration(loop, (PyObject *)handle, start) < 0;
   loop->current = NULL;
-  return failed;
+  return failed ? -1 : 0;
+}
+
+int debug_run_pollee(struct loop *loop, struct pollee *pollee) {
+  double start;
+
+  if (loop_now(loop, &start) < 0 || pollee->run(loop, pollee) < 0)
+    return -1;
+  return pollee->owner != NULL ? check_duration(loop, pollee->owner, start) : 0;
 }

@@ -7,6 +7,7 @@
 
 struct handle;
 struct loop;
+struct pollee;
 
 /* The stack of the caller in Python, as asyncio notes it. Returns a new reference, or NULL with an
  * exception. */
@@ -20,5 +21,8 @@ int debug_check_callback(struct loop *loop, PyObject *callback, const char *meth
 
 /* handle_run() that notes the handle as the current one and reports a callback that was slow. */
 int debug_run(struct loop *loop, struct handle *handle);
+
+/* The same of a pollee. */
+int debug_run_pollee(struct loop *loop, struct pollee *pollee);
 
 #endif

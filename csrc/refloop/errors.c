@@ -16,10 +16,14 @@ PyObject *errors_raise_uv(int code) {
   return PyErr_SetFromErrno(PyExc_OSError);
 }
 
+bool errors_leave_run(void) {
+  return PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) || PyErr_ExceptionMatches(PyExc_SystemExit);
+}
+
 int errors_report_callback(struct loop *loop, struct handle *handle) {
   PyObject *exception, *done;
 
-  if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) || PyErr_ExceptionMatches(PyExc_SystemExit))
+  if (errors_leave_run())
     return -1;
   exception = take_exception();
   done = PyObject_CallMethodObjArgs((PyObject *)loop, loop->state->str_callback_failed, (PyObject *)handle, exception,

@@ -6,6 +6,7 @@
 #include <structmember.h>
 #include <time.h>
 
+#include "callee.h"
 #include "errors.h"
 
 static struct loop *as_loop(PyObject *self) { return (struct loop *)self; }
@@ -58,53 +59,69 @@ void loop_drop_timer(struct loop *loop, struct timer_handle *handle) {
 /* Releases what waits to be called. What is released may run any code, which finds the loop in
  * order. */
 static void drop_calls(struct loop *loop) {
-  struct handle *handle;
   struct timer *timer;
+  void *callee;
 
-  while ((handle = ready_pop(&loop->ready)) != NULL)
-    Py_DECREF(handle);
+  while ((callee = ready_pop(&loop->ready)) != NULL)
+    callee_drop(callee);
   while ((timer = timer_heap_first(&loop->timers)) != NULL) {
     timer_heap_remove(&loop->timers, timer);
     Py_DECREF(handle_of_timer(timer));
   }
 }
 
-/* Closes what libuv has open for the loop; afterwards nothing of libuv knows it. */
-static void close_uv(struct loop *loop) {
+/* Closes libuv's loop and all descriptors of our own. */
+static void close_descriptors(struct loop *loop) {
+  struct poll poll = loop->poll;
+
   if (!loop->uv_open)
     return;
   loop->uv_open = false;
-  watch_close(loop);
-  wakeup_close(loop);
   while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0) {
   }
   (void)uv_loop_close(&loop->uv); /* refuses only when a handle is open: there is none */
-  watch_closed(loop);
-  wakeup_closed(loop);
+  poll_init(&loop->poll);         /* first: releasing the callees may run code that comes back here */
+  for (int fd = 0; fd < poll.size; fd++) {
+    callee_unwatched(poll.table[fd].callees[POLL_READ]);
+    callee_unwatched(poll.table[fd].callees[POLL_WRITE]);
+  }
+  poll_close(&poll);
+  wakeup_close(loop);
+  Py_CLEAR(loop->watched_files);
+}
+
+/* Opens them. Returns 0, or -1 with an exception. */
+static int open_descriptors(struct loop *loop) {
+  int error;
+
+  if (poll_open(&loop->poll) < 0) {
+    PyErr_SetFromErrno(PyExc_OSError);
+    return -1;
+  }
+  if ((error = uv_loop_init(&loop->uv)) != 0) {
+    poll_close(&loop->poll);
+    errors_raise_uv(error);
+    return -1;
+  }
+  loop->uv_open = true; /* from here on close_descriptors() does its work */
+  return wakeup_init(loop);
 }
 
 static PyObject *loop_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(keywords)) {
   PyObject *module = PyType_GetModuleByDef(type, &core_module), *clock;
   struct loop *loop;
-  int error;
 
   if (module == NULL || (loop = (struct loop *)type->tp_alloc(type, 0)) == NULL)
     return NULL;
   loop->module = Py_NewRef(module);
   loop->state = PyModule_GetState(module);
-  loop->watch.epoll = -1;
   loop->slow_callback_duration = 0.1;
   if ((clock = PyObject_GetAttr((PyObject *)type, loop->state->str_time)) == NULL)
     goto fail;
   loop->own_clock = clock == loop->state->own_time;
   Py_DECREF(clock);
-  if ((error = uv_loop_init(&loop->uv)) == 0 && (error = wakeup_init(loop)) != 0)
-    (void)uv_loop_close(&loop->uv);
-  if (error != 0) {
-    errors_raise_uv(error);
+  if (open_descriptors(loop) < 0)
     goto fail;
-  }
-  loop->uv_open = true;
   return (PyObject *)loop;
 
 fail:
@@ -118,20 +135,27 @@ static int loop_traverse(PyObject *self, visitproc visit, void *arg) {
   Py_VISIT(Py_TYPE(self));
   Py_VISIT(loop->module);
   for (size_t i = 0; i < loop->ready.count; i++)
-    Py_VISIT(ready_at(&loop->ready, i));
+    Py_VISIT(callee_object(ready_at(&loop->ready, i)));
   for (size_t i = 0; i < loop->timers.count; i++)
     Py_VISIT(handle_of_timer(loop->timers.entries[i].timer));
+  for (int fd = 0; fd < loop->poll.size; fd++) {
+    for (int direction = POLL_READ; direction <= POLL_WRITE; direction++) {
+      void *callee = poll_callee(&loop->poll, fd, direction);
+      if (callee != NULL)
+        Py_VISIT(callee_object(callee));
+    }
+  }
+  Py_VISIT(loop->watched_files);
   Py_VISIT(loop->task_factory);
-  return watch_traverse(&loop->watch, visit, arg);
+  return 0;
 }
 
 static int loop_clear(PyObject *self) {
   struct loop *loop = as_loop(self);
 
   loop->closed = true; /* nobody can use it any more; should somebody try, it is closed */
-  close_uv(loop);
+  close_descriptors(loop);
   drop_calls(loop);
-  watch_clear(&loop->watch);
   Py_CLEAR(loop->task_factory);
   return 0;
 }
@@ -144,6 +168,7 @@ static void loop_dealloc(PyObject *self) {
   (void)loop_clear(self);
   ready_free(&loop->ready);
   timer_heap_free(&loop->timers);
+  PyMem_Free(loop->read_buffer);
   Py_CLEAR(loop->module);
   type->tp_free(self);
   Py_DECREF(type);
@@ -161,11 +186,10 @@ static PyObject *loop_close(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   }
   if (!loop->closed) {
     loop->closed = true;
-    close_uv(loop);
+    close_descriptors(loop);
     drop_calls(loop);
     ready_free(&loop->ready);
     timer_heap_free(&loop->timers);
-    watch_clear(&loop->watch);
   }
   Py_RETURN_NONE;
 }
@@ -277,7 +301,8 @@ int loop_type_init(PyObject *module) {
     return -1;
   state->loop_type = type;
   if (add_methods(type, loop_run_methods) < 0 || add_methods(type, loop_schedule_methods) < 0 ||
-      add_methods(type, loop_task_methods) < 0 || add_methods(type, loop_watch_methods) < 0)
+      add_methods(type, loop_task_methods) < 0 || add_methods(type, loop_sock_methods) < 0 ||
+      add_methods(type, loop_watch_methods) < 0)
     return -1;
   if ((state->own_time = PyObject_GetAttr((PyObject *)type, state->str_time)) == NULL)
     return -1;

@@ -9,18 +9,17 @@
 #include <uv.h>
 
 #include "handle.h"
+#include "poll.h"
 #include "ready.h"
 #include "state.h"
 #include "timers.h"
 #include "wakeup.h"
-#include "watch.h"
 
 struct loop {
   PyObject_HEAD PyObject *module;
   struct core_state *state; /* of the module */
 
-  uv_loop_t uv;
-  size_t active; /* libuv handles, beyond the loop's own, that are active or closing */
+  uv_loop_t uv;  /* served by wakeup.c */
   bool uv_open;  /* uv is initialised */
   bool closed;   /* close() was called */
   bool stopping; /* stop() was called */
@@ -29,10 +28,14 @@ struct loop {
 
   unsigned long thread; /* the thread that runs the loop, 0 if none does */
 
-  struct ready_ring ready;  /* struct handle *, each a reference */
+  struct ready_ring ready;  /* callees, each a reference */
   struct timer_heap timers; /* struct timer_handle, each a reference */
+  struct poll poll;         /* of callees, each a reference */
   struct wakeup wakeup;
-  struct watch watch;
+  PyObject
+      *watched_files; /* a dictionary or NULL: what stood for a descriptor in add_reader(), if that was no number */
+
+  char *read_buffer; /* of READING_SIZE bytes, for all that is received; NULL until reading_reserve() */
 
   PyObject *task_factory; /* or NULL */
   struct handle *current; /* the handle that runs (debug mode), borrowed; or NULL */
@@ -54,6 +57,7 @@ void loop_drop_timer(struct loop *loop, struct timer_handle *handle);
 /* The methods of the loop, one table a file; each ends with an empty entry. */
 extern PyMethodDef loop_run_methods[];
 extern PyMethodDef loop_schedule_methods[];
+extern PyMethodDef loop_sock_methods[];
 extern PyMethodDef loop_task_methods[];
 extern PyMethodDef loop_watch_methods[];
 

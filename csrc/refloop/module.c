@@ -7,7 +7,11 @@
 
 #include "handle.h"
 #include "loop.h"
+#include "pipe.h"
+#include "server.h"
+#include "sockops.h"
 #include "state.h"
+#include "stream.h"
 
 struct imported {
   size_t offset;
@@ -34,32 +38,79 @@ static const struct imported imports[] = {
     {AT(set_asyncgen_hooks), "sys", "set_asyncgen_hooks"},
     {AT(main_thread), "threading", "main_thread"},
     {AT(set_wakeup_fd), "signal", "set_wakeup_fd"},
+    {AT(logger), "asyncio.log", "logger"},
+    {AT(buffered_protocol_type), "asyncio", "BufferedProtocol"},
+    {AT(transport_socket_type), "asyncio.trsock", "TransportSocket"},
+    {AT(socket_type), "socket", "SocketType"},
+    {AT(python_socket_type), "socket", "socket"},
 };
 
 static const struct interned names[] = {
+    {AT(str_accept), "accept"},
+    {AT(str_address), "address"},
+    {AT(str_buf), "buf"},
+    {AT(str_bufsize), "bufsize"},
     {AT(str_callback), "callback"},
     {AT(str_context), "context"},
+    {AT(str_data), "data"},
     {AT(str_delay), "delay"},
+    {AT(str_done), "done"},
     {AT(str_factory), "factory"},
     {AT(str_fd), "fd"},
     {AT(str_fileno), "fileno"},
     {AT(str_ident), "ident"},
     {AT(str_loop), "loop"},
     {AT(str_name), "name"},
+    {AT(str_nbytes), "nbytes"},
+    {AT(str_recv), "recv"},
+    {AT(str_recv_into), "recv_into"},
+    {AT(str_recvfrom), "recvfrom"},
+    {AT(str_recvfrom_into), "recvfrom_into"},
+    {AT(str_send), "send"},
+    {AT(str_sendto), "sendto"},
+    {AT(str_set_result), "set_result"},
+    {AT(str_setblocking), "setblocking"},
+    {AT(str_sock), "sock"},
     {AT(str_time), "time"},
     {AT(str_when), "when"},
     {AT(str_asyncgen_finalizer_hook), "_asyncgen_finalizer_hook"},
     {AT(str_asyncgen_firstiter_hook), "_asyncgen_firstiter_hook"},
+    {AT(str_asyncio_future_blocking), "_asyncio_future_blocking"},
     {AT(str_callback_failed), "_callback_failed"},
     {AT(str_callback_was_slow), "_callback_was_slow"},
+    {AT(str_check_socket), "_check_socket"},
     {AT(str_create_task_by_factory), "_create_task_by_factory"},
     {AT(str_set_coroutine_origin_tracking), "_set_coroutine_origin_tracking"},
+    {AT(str_attach), "_attach"},
+    {AT(str_begin), "_begin"},
+    {AT(str_buffer_updated), "buffer_updated"},
+    {AT(str_call_connection_lost), "_call_connection_lost"},
+    {AT(str_call_exception_handler), "call_exception_handler"},
+    {AT(str_cancelled), "cancelled"},
+    {AT(str_close), "close"},
+    {AT(str_connection_lost), "connection_lost"},
+    {AT(str_connection_made), "connection_made"},
+    {AT(str_data_received), "data_received"},
+    {AT(str_debug), "debug"},
+    {AT(str_detach), "_detach"},
+    {AT(str_eof_received), "eof_received"},
+    {AT(str_get_buffer), "get_buffer"},
+    {AT(str_getpeername), "getpeername"},
+    {AT(str_getsockname), "getsockname"},
+    {AT(str_info), "info"},
+    {AT(str_pause_writing), "pause_writing"},
+    {AT(str_peername), "peername"},
+    {AT(str_resume_writing), "resume_writing"},
+    {AT(str_socket), "socket"},
+    {AT(str_sockname), "sockname"},
 };
 
 /* What the module's state refers to, beyond the tables above. */
 static const size_t others[] = {
-    AT(loop_type),     AT(handle_type),        AT(timer_handle_type),     AT(own_time),
-    AT(keywords_loop), AT(keywords_loop_name), AT(keywords_loop_context), AT(keywords_loop_name_context),
+    AT(loop_type),         AT(handle_type),        AT(timer_handle_type),     AT(own_time),
+    AT(socket_call_type),  AT(socket_recv),        AT(socket_recv_into),      AT(socket_send),
+    AT(keywords_loop),     AT(keywords_loop_name), AT(keywords_loop_context), AT(keywords_loop_name_context),
+    AT(keywords_exc_info), AT(minus_one),          AT(socket_transport_type),
 };
 
 #define COUNT(table) (sizeof(table) / sizeof(*(table)))
@@ -90,8 +141,10 @@ static int intern_all(struct core_state *state) {
   state->keywords_loop_name = PyTuple_Pack(2, state->str_loop, state->str_name);
   state->keywords_loop_context = PyTuple_Pack(2, state->str_loop, state->str_context);
   state->keywords_loop_name_context = PyTuple_Pack(3, state->str_loop, state->str_name, state->str_context);
-  return state->keywords_loop && state->keywords_loop_name && state->keywords_loop_context &&
-                 state->keywords_loop_name_context
+  state->keywords_exc_info = Py_BuildValue("(s)", "exc_info");
+  state->minus_one = PyLong_FromLong(-1);
+  return state->keywords_exc_info && state->minus_one && state->keywords_loop && state->keywords_loop_name &&
+                 state->keywords_loop_context && state->keywords_loop_name_context
              ? 0
              : -1;
 }
@@ -99,7 +152,9 @@ static int intern_all(struct core_state *state) {
 static int module_exec(PyObject *module) {
   struct core_state *state = PyModule_GetState(module);
 
-  if (import_all(state) < 0 || intern_all(state) < 0 || handle_types_init(module) < 0 || loop_type_init(module) < 0)
+  if (import_all(state) < 0 || intern_all(state) < 0 || handle_types_init(module) < 0 || sockops_init(module) < 0 ||
+      loop_type_init(module) < 0 || stream_type_init(module) < 0 || pipe_types_init(module) < 0 ||
+      listener_type_init(module) < 0)
     return -1;
   return PyModule_AddStringConstant(module, "libuv_version", uv_version_string());
 }

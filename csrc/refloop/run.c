@@ -1,7 +1,7 @@
 /* Running: run_forever(), stop(), and one iteration of the loop. */
 
+#include "callee.h"
 #include "compat.h"
-#include "debug.h"
 #include "loop.h"
 
 #define CLOCK_RESOLUTION 1e-9 /* of the monotonic clock: a timer may run so much before its time */
@@ -33,19 +33,14 @@ static int take_due_timers(struct loop *loop) {
    exception that leaves the run, the others are still queued. */
 static int run_batch(struct loop *loop) {
   for (size_t left = loop->ready.count; left > 0; left--) {
-    struct handle *handle = ready_pop(&loop->ready);
-    int failed = loop->debug ? debug_run(loop, handle) : handle_run(handle);
-
-    Py_DECREF(handle);
-    if (failed)
+    if (callee_run(loop, ready_pop(&loop->ready)) < 0)
       return -1;
   }
   return 0;
 }
 
 static int iterate(struct loop *loop) {
-  return wakeup_poll(loop) < 0 || watch_take_events(loop) < 0 || take_due_timers(loop) < 0 || run_batch(loop) < 0 ? -1
-                                                                                                                  : 0;
+  return wakeup_poll(loop) < 0 || take_due_timers(loop) < 0 || run_batch(loop) < 0 ? -1 : 0;
 }
 
 static int run(struct loop *loop) {
@@ -154,6 +149,7 @@ static PyObject *run_forever(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   if ((hooks = PyObject_CallNoArgs(loop->state->get_asyncgen_hooks)) == NULL)
     return NULL;
   failed = begin(loop) < 0 || run(loop) < 0;
+  wakeup_end(loop);
   failed |= end(loop, hooks) < 0;
   Py_DECREF(hooks);
   if (failed)

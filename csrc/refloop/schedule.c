@@ -1,5 +1,6 @@
 /* Scheduling: call_soon(), call_soon_threadsafe(), call_later(), call_at(). */
 
+#include "schedule.h"
 #include "arguments.h"
 #include "debug.h"
 #include "handle.h"
@@ -21,6 +22,18 @@ static struct handle *queue_call(struct loop *loop, const struct call *call) {
   if (handle != NULL && loop_queue(loop, handle) < 0)
     Py_CLEAR(handle);
   return handle;
+}
+
+int schedule_soon(struct loop *loop, PyObject *callback, PyObject *const *args, Py_ssize_t nargs, PyObject *context) {
+  struct call call = {.callback = callback, .context = context, .args = args, .nargs = nargs};
+  struct handle *handle;
+
+  if (loop_check_open(loop) < 0 || (loop->debug && debug_check_thread(loop) < 0))
+    return -1;
+  if ((handle = queue_call(loop, &call)) == NULL)
+    return -1;
+  Py_DECREF(handle);
+  return 0;
 }
 
 PyDoc_STRVAR(call_soon_doc, "call_soon($self, callback, *args, context=None)\n--\n\n"

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdatomic.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "compat.h"
 #include "errors.h"
@@ -14,39 +15,53 @@
 
 #define LONGEST_SLEEP 86400.0  /* seconds; a later deadline is waited for in several turns */
 #define TURNS_WITHOUT_YIELD 64 /* iterations after which other threads get a chance to take the GIL */
+#define FOR_EVER (-1)
+#define NANOSECONDS 1e9
+#define NANOSECONDS_PER_MS 1000000
 
-static void on_async(uv_async_t *async) { (void)async; /* that the poll returned is all that was wanted */ }
+/* Empties the pipe of the signals. Their numbers go on to the descriptor that the program has set for that, if any. */
+static void pass_signals_on(struct wakeup *wakeup) {
+  unsigned char numbers[64];
+  ssize_t count;
 
-static void on_alarm(uv_timer_t *alarm) {
-  struct loop *loop = alarm->data;
-
-  loop->wakeup.alarm_set = false;
-  uv_stop(&loop->uv); /* libuv may run timers before it polls, and would then wait on */
+  while ((count = read(wakeup->signal_pipe[0], numbers, sizeof(numbers))) > 0) {
+    if (wakeup->programs_fd >= 0) {
+      ssize_t written = write(wakeup->programs_fd, numbers, (size_t)count);
+      (void)written; /* as with Python's own handler, what does not fit is lost */
+    }
+    if ((size_t)count < sizeof(numbers))
+      break;
+  }
 }
 
-static void on_signal(uv_poll_t *poll, int status, int events) {
-  struct wakeup *wakeup = &((struct loop *)poll->data)->wakeup;
-  ssize_t got;
+static int on_signal(struct loop *loop, struct pollee *pollee) {
+  (void)pollee;
+  pass_signals_on(&loop->wakeup);
+  return 0;
+}
 
-  (void)status;
-  (void)events;
-  got = read(wakeup->signal_pipe[0], wakeup->signal_numbers, sizeof(wakeup->signal_numbers));
-  if (got > 0)
-    wakeup->signal_count = (int)got;
+/* Lets libuv call what is due; its callbacks have the GIL. Returns 0, or -1 with an exception that one of them set. */
+static int serve_uv(struct loop *loop, struct pollee *pollee) {
+  (void)pollee;
+  uv_run(&loop->uv, UV_RUN_NOWAIT);
+  return PyErr_Occurred() ? -1 : 0;
+}
+
+/* Watches a descriptor of the loop's own. */
+static int watch_own(struct loop *loop, struct pollee *pollee, int (*run)(struct loop *, struct pollee *), int fd) {
+  pollee->run = run;
+  if (pollee_watch(loop, pollee, fd, POLL_READ) < 0)
+    return -1;
+  loop->wakeup.own++;
+  return 0;
 }
 
 int wakeup_init(struct loop *loop) {
-  struct wakeup *wakeup = &loop->wakeup;
-  int error;
-
-  wakeup->signal_pipe[0] = wakeup->signal_pipe[1] = -1;
-  wakeup->async.data = wakeup->alarm.data = wakeup->signals.data = loop;
-  error = uv_async_init(&loop->uv, &wakeup->async, on_async);
-  return error ? error : uv_timer_init(&loop->uv, &wakeup->alarm);
+  loop->wakeup.signal_pipe[0] = loop->wakeup.signal_pipe[1] = -1;
+  return watch_own(loop, &loop->wakeup.uv, serve_uv, uv_backend_fd(&loop->uv));
 }
 
-/* Whether this is the thread in which Python runs the handlers of signals. Returns -1 with an
- * exception. */
+/* Whether this is the thread in which Python runs the handlers of signals. Returns -1 with an exception. */
 static int handles_signals(struct loop *loop) {
   PyObject *main_thread, *ident;
   int same;
@@ -65,148 +80,16 @@ static int handles_signals(struct loop *loop) {
 }
 
 static int open_signal_pipe(struct loop *loop) {
-  struct wakeup *wakeup = &loop->wakeup;
-  int ends[2], error;
-
-  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) {
+  if (pipe2(loop->wakeup.signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0) {
     PyErr_SetFromErrno(PyExc_OSError);
     return -1;
   }
-  error = uv_poll_init(&loop->uv, &wakeup->signals, ends[0]);
-  if (error) {
-    close(ends[0]);
-    close(ends[1]);
-    errors_raise_uv(error);
-    return -1;
-  }
-  wakeup->signal_pipe[0] = ends[0]; /* from here on wakeup_close() disposes of them */
-  wakeup->signal_pipe[1] = ends[1];
-  error = uv_poll_start(&wakeup->signals, UV_READABLE, on_signal);
-  if (error) {
-    errors_raise_uv(error);
-    return -1;
-  }
-  return 0;
+  return watch_own(loop, &loop->wakeup.signals, on_signal, loop->wakeup.signal_pipe[0]);
 }
 
-int wakeup_begin(struct loop *loop) {
-  int here = handles_signals(loop);
-
-  if (here < 0)
-    return -1;
-  loop->wakeup.catch_signals = here;
-  return here && loop->wakeup.signal_pipe[0] < 0 ? open_signal_pipe(loop) : 0;
-}
-
-void wakeup_close(struct loop *loop) {
-  uv_close((uv_handle_t *)&loop->wakeup.async, NULL);
-  uv_close((uv_handle_t *)&loop->wakeup.alarm, NULL);
-  if (loop->wakeup.signal_pipe[0] >= 0)
-    uv_close((uv_handle_t *)&loop->wakeup.signals, NULL);
-}
-
-void wakeup_closed(struct loop *loop) {
-  for (int i = 0; i < 2; i++) {
-    if (loop->wakeup.signal_pipe[i] >= 0)
-      close(loop->wakeup.signal_pipe[i]);
-    loop->wakeup.signal_pipe[i] = -1;
-  }
-}
-
-void wakeup_send(struct loop *loop) {
-  if (loop->wakeup.asleep && !loop->wakeup.woken) {
-    loop->wakeup.woken = true;
-    uv_async_send(&loop->wakeup.async);
-  }
-}
-
-void wakeup_need_gil(struct loop *loop) {
-  if (loop->wakeup.released != NULL) {
-    PyEval_RestoreThread(loop->wakeup.released);
-    loop->wakeup.released = NULL;
-  }
-}
-
-/* Sets the alarm for the first timer, if there is one. Returns 1 if it is due, 0 if not, -1 with an
- * exception. */
-static int set_alarm(struct loop *loop) {
-  struct wakeup *wakeup = &loop->wakeup;
-  struct timer *first = timer_heap_first(&loop->timers);
-  double now, left;
-  int error;
-
-  if (first == NULL) {
-    if (wakeup->alarm_set)
-      uv_timer_stop(&wakeup->alarm);
-    wakeup->alarm_set = false;
-    return 0;
-  }
-  if (loop_now(loop, &now) < 0)
-    return -1;
-  left = first->when - now;
-  if (!(left > 0)) /* also if it is not a number */
-    return 1;
-  if (wakeup->alarm_set && wakeup->alarm_when == first->when && loop->own_clock)
-    return 0;
-  if (left > LONGEST_SLEEP)
-    left = LONGEST_SLEEP;
-  uv_update_time(&loop->uv);
-  error = uv_timer_start(&wakeup->alarm, on_alarm, (uint64_t)ceil(left * 1e3), 0);
-  if (error) {
-    errors_raise_uv(error);
-    return -1;
-  }
-  wakeup->alarm_when = first->when;
-  wakeup->alarm_set = true;
-  return 0;
-}
-
-static bool busy(const struct loop *loop) { return loop->ready.count > 0 || loop->stopping; }
-
-/* Waits in libuv without the GIL. */
-static void sleep_in_poll(struct loop *loop) {
-  struct wakeup *wakeup = &loop->wakeup;
-
-  wakeup->asleep = true;
-  wakeup->woken = false;
-  wakeup->unpolled = 0;
-  wakeup->released = PyEval_SaveThread();
-  uv_run(&loop->uv, UV_RUN_ONCE);
-  wakeup_need_gil(loop);
-  wakeup->asleep = false;
-}
-
-/* Takes what is there already. With nothing but the loop's own handles there is nothing that could
- * be. */
-static void poll_without_waiting(struct loop *loop) {
-  if (loop->active > 0)
-    uv_run(&loop->uv, UV_RUN_NOWAIT);
-  if (++loop->wakeup.unpolled >= TURNS_WITHOUT_YIELD) {
-    loop->wakeup.unpolled = 0;
-    PyEval_RestoreThread(PyEval_SaveThread());
-  }
-}
-
-/* Waits until something happens or a timer is due. */
-static int poll_until_due(struct loop *loop) {
-  int due = set_alarm(loop);
-
-  if (due < 0)
-    return -1;
-  if (due)
-    poll_without_waiting(loop);
-  else
-    sleep_in_poll(loop);
-  return 0;
-}
-
-/* Has Python's signal handler write to this descriptor, -1 for none. Returns 0, or -1 with an exception. */
+/* Has Python's signal handler write to this descriptor, -1 for none. (Not PySignal_SetWakeupFd(), which interpreters
+   before 3.13 do not export.) Returns 0, or -1 with an exception. */
 static int set_wakeup_fd(struct loop *loop, int fd, int *before) {
-#if PY_VERSION_HEX >= 0x030D0000
-  (void)loop;
-  *before = PySignal_SetWakeupFd(fd);
-  return 0;
-#else /* the interpreter does not export that function */
   PyObject *number = PyLong_FromLong(fd), *old = NULL;
 
   if (number != NULL)
@@ -217,13 +100,10 @@ static int set_wakeup_fd(struct loop *loop, int fd, int *before) {
   *before = (int)PyLong_AsLong(old);
   Py_DECREF(old);
   return 0;
-#endif
 }
 
-/* The same with a descriptor that was set before and may have been closed since. Leaves an exception that is set alone.
-   Returns the one that was set. */
+/* The same with a descriptor that was set before and may have been closed since. Returns the one that was set. */
 static int put_wakeup_fd_back(struct loop *loop, int fd) {
-  PyObject *exception = take_exception();
   int before = -1;
 
   if (set_wakeup_fd(loop, fd, &before) < 0) {
@@ -231,40 +111,137 @@ static int put_wakeup_fd_back(struct loop *loop, int fd) {
     if (set_wakeup_fd(loop, -1, &before) < 0)
       PyErr_WriteUnraisable((PyObject *)loop);
   }
-  give_exception(exception);
   return before;
 }
 
-/* The same as poll_until_due(), and a signal ends it: for the time of the sleep Python's signal handler writes to our
-   pipe. What it wrote goes on to the descriptor that the program has set for that, if any. */
-static int poll_catching_signals(struct loop *loop) {
-  struct wakeup *wakeup = &loop->wakeup;
-  int ours = wakeup->signal_pipe[1];
-  int programs, current, failed;
+int wakeup_begin(struct loop *loop) {
+  int here = handles_signals(loop);
 
-  if (set_wakeup_fd(loop, ours, &programs) < 0)
+  if (here <= 0)
+    return here;
+  if (loop->wakeup.signal_pipe[0] < 0 && open_signal_pipe(loop) < 0)
     return -1;
+  if (set_wakeup_fd(loop, loop->wakeup.signal_pipe[1], &loop->wakeup.programs_fd) < 0)
+    return -1;
+  loop->wakeup.catch_signals = true;
   atomic_thread_fence(memory_order_seq_cst); /* an earlier signal left its mark, a later one writes to the pipe */
-  wakeup->signal_count = 0;
-  failed = PyErr_CheckSignals();
-  if (!failed && busy(loop))
-    poll_without_waiting(loop);
-  else if (!failed)
-    failed = poll_until_due(loop);
-  current = put_wakeup_fd_back(loop, programs);
-  if (current != ours)
-    (void)put_wakeup_fd_back(loop, current); /* a handler of a signal has set another one meanwhile: that one counts */
-  if (wakeup->signal_count > 0 && programs >= 0) {
-    ssize_t written = write(programs, wakeup->signal_numbers, (size_t)wakeup->signal_count);
-    (void)written; /* as with Python's own handler, what does not fit is lost */
+  return PyErr_CheckSignals();
+}
+
+void wakeup_end(struct loop *loop) {
+  struct wakeup *wakeup = &loop->wakeup;
+  PyObject *exception;
+  int current;
+
+  if (!wakeup->catch_signals)
+    return;
+  exception = take_exception();
+  wakeup->catch_signals = false;
+  current = put_wakeup_fd_back(loop, wakeup->programs_fd);
+  if (current != wakeup->signal_pipe[1]) /* the program has set another one meanwhile: that one counts */
+    (void)put_wakeup_fd_back(loop, current);
+  pass_signals_on(wakeup);
+  give_exception(exception);
+}
+
+void wakeup_close(struct loop *loop) {
+  for (int i = 0; i < 2; i++) {
+    if (loop->wakeup.signal_pipe[i] >= 0)
+      close(loop->wakeup.signal_pipe[i]);
+    loop->wakeup.signal_pipe[i] = -1;
   }
-  return failed ? failed : PyErr_CheckSignals();
+}
+
+void wakeup_send(struct loop *loop) {
+  if (loop->wakeup.asleep && !loop->wakeup.woken) {
+    loop->wakeup.woken = true;
+    poll_wake(&loop->poll);
+  }
+}
+
+static int queue_found(void *loop, void *callee) { return callee_queue(loop, callee); }
+
+/* Queues what the poll found; errno is that of the poll. */
+static int take_found(struct loop *loop, int failed) {
+  if (failed) {
+    PyErr_SetFromErrno(PyExc_OSError);
+    return -1;
+  }
+  if (poll_take(&loop->poll, queue_found, loop) < 0) {
+    PyErr_NoMemory();
+    return -1;
+  }
+  return 0;
+}
+
+/* Waits without the GIL, so many nanoseconds at most. */
+static int poll_asleep(struct loop *loop, int64_t timeout) {
+  struct wakeup *wakeup = &loop->wakeup;
+  int failed;
+
+  wakeup->asleep = true;
+  wakeup->woken = false;
+  wakeup->unpolled = 0;
+  poll_prepare(&loop->poll);
+  Py_BEGIN_ALLOW_THREADS failed = poll_wait(&loop->poll, timeout);
+  Py_END_ALLOW_THREADS /* leaves errno alone */
+      wakeup->asleep = false;
+  return take_found(loop, failed);
+}
+
+/* Takes what is there already. With nothing but the loop's own descriptors there is nothing that could be. */
+static int poll_without_waiting(struct loop *loop) {
+  if (++loop->wakeup.unpolled >= TURNS_WITHOUT_YIELD) {
+    loop->wakeup.unpolled = 0;
+    PyEval_RestoreThread(PyEval_SaveThread());
+  }
+  if (loop->poll.count <= loop->wakeup.own && !uv_loop_alive(&loop->uv))
+    return 0;
+  poll_prepare(&loop->poll);
+  return take_found(loop, poll_wait(&loop->poll, 0));
+}
+
+static bool busy(const struct loop *loop) { return loop->ready.count > 0 || loop->stopping; }
+
+/* How many nanoseconds the loop may sleep until the first timer is due. Returns 0, or -1 with an exception. */
+static int time_to_sleep(struct loop *loop, int64_t *timeout) {
+  struct timer *first = timer_heap_first(&loop->timers);
+  double now, left;
+
+  *timeout = busy(loop) ? 0 : FOR_EVER;
+  if (first == NULL || busy(loop))
+    return 0;
+  if (loop_now(loop, &now) < 0)
+    return -1;
+  left = first->when - now;
+  if (busy(loop) || !(left > 0)) /* asking the time may have run other code; the deadline may not be a number */
+    left = 0;
+  *timeout = (int64_t)ceil((left < LONGEST_SLEEP ? left : LONGEST_SLEEP) * NANOSECONDS);
+  return 0;
+}
+
+/* Does what libuv has to do at once: its own timers, closing, what it has to tell the kernel. Shortens the sleep to the
+   time that is left to it. */
+static int attend_uv(struct loop *loop, int64_t *timeout) {
+  int64_t limit;
+
+  if (!uv_loop_alive(&loop->uv))
+    return 0;
+  uv_update_time(&loop->uv);
+  if (uv_backend_timeout(&loop->uv) == 0 && serve_uv(loop, NULL) < 0)
+    return -1;
+  limit = busy(loop) ? 0 : uv_loop_alive(&loop->uv) ? uv_backend_timeout(&loop->uv) : FOR_EVER;
+  if (limit >= 0 && (*timeout < 0 || *timeout / NANOSECONDS_PER_MS >= limit))
+    *timeout = limit * NANOSECONDS_PER_MS;
+  return 0;
 }
 
 int wakeup_poll(struct loop *loop) {
-  if (busy(loop)) {
-    poll_without_waiting(loop);
-    return loop->wakeup.catch_signals ? PyErr_CheckSignals() : 0;
-  }
-  return loop->wakeup.catch_signals ? poll_catching_signals(loop) : poll_until_due(loop);
+  int64_t timeout;
+
+  if (time_to_sleep(loop, &timeout) < 0 || attend_uv(loop, &timeout) < 0)
+    return -1;
+  if ((timeout == 0 ? poll_without_waiting(loop) : poll_asleep(loop, timeout)) < 0)
+    return -1;
+  return loop->wakeup.catch_signals ? PyErr_CheckSignals() : 0;
 }

@@ -1,11 +1,16 @@
-"""The reference loop's core in C: scheduling, running, watched descriptors, signals' wake-up."""
+"""The reference loop's core in C: scheduling, running, watched descriptors, sockets, signals' wake-up."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
+from types import TracebackType
 from typing import Any, Protocol, TypeVar, TypeVarTuple, final
 
+from typing_extensions import Buffer
+
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 Ts = TypeVarTuple("Ts")
 
 libuv_version: str
@@ -18,6 +23,127 @@ class Handle(asyncio.Handle): ...
 
 @final
 class TimerHandle(asyncio.TimerHandle): ...
+
+@final
+class SocketCall(Coroutine[Any, None, T_co]):
+    __name__: str
+    __qualname__: str
+
+    def send(self, value: None, /) -> Any: ...
+    def throw(
+        self,
+        exception: type[BaseException] | BaseException,
+        value: object = None,
+        traceback: TracebackType | None = None,
+        /,
+    ) -> Any: ...
+    def close(self) -> None: ...
+    def __await__(self) -> Generator[Any, None, T_co]: ...
+
+class Attachable(Protocol):
+    """A server, as its transports see it."""
+
+    def _attach(self, transport: asyncio.BaseTransport, /) -> None: ...
+    def _detach(self, transport: asyncio.BaseTransport, /) -> None: ...
+
+class SocketTransport(asyncio.Transport):
+    """A transport over a connected, non-blocking stream socket, TCP or UNIX, which it takes over and closes.
+
+    The constructor queues protocol.connection_made(transport) and, behind that, the start of reading and
+    waiter.set_result(None), unless the waiter is cancelled. After an exception of the constructor the socket is still
+    the caller's.
+
+    Args:
+        loop: the loop, which is open.
+        sock: the socket.
+        protocol: an asyncio.Protocol or asyncio.BufferedProtocol.
+        waiter: a future that is done when connection_made() has been called.
+        extra: the dictionary of get_extra_info(), which the transport takes over and completes with "socket",
+            "sockname" and, unless it is there, "peername".
+        server: what is told by _attach(transport) in the constructor and by _detach(transport) after connection_lost().
+        context: what all callbacks of the protocol run in; None for copies of the contexts in which the transport was
+            made, reading was resumed, data was queued and so on, as asyncio before Python 3.15 has it.
+
+    Raises:
+        TypeError: loop is no loop of refloop.
+        RuntimeError: it is closed.
+        OSError, ValueError: the socket is closed.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+        server: Attachable | None = None,
+        context: Context | None = None,
+    ) -> None: ...
+
+@final
+class Listener:
+    """Accepts the connections to one listening socket of a server, and makes their transports.
+
+    What goes wrong is given to the loop's exception handler: that the system has no descriptor or memory left (it is
+    tried again a second later), other errors of accept(), and, in debug mode, exceptions of the protocol factory.
+
+    Args:
+        loop: the loop.
+        sock: a listening socket that does not block. Who has made it closes it, after stop().
+        protocol_factory: makes the protocol of a connection.
+        server: what the transports are told to belong to.
+        context: each connection gets a copy of it, in which the factory and the callbacks of the protocol run.
+
+    Raises:
+        TypeError: loop is no loop of refloop, or context no context.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        sock: socket.socket,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        server: Attachable,
+        context: Context,
+    ) -> None: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+class Pipe(Protocol):
+    """The file object of a pipe."""
+
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+
+class ReadPipeTransport(asyncio.ReadTransport):
+    """A transport that reads from a pipe, FIFO, socket or terminal, which it takes over, makes non-blocking and closes.
+
+    Args and what is raised are as with SocketTransport; the extra information is "pipe". Raises ValueError, too, for a
+    file that is nothing of these. The protocol is an asyncio.Protocol.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        pipe: Pipe,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+
+class WritePipeTransport(asyncio.WriteTransport):
+    """A transport that writes to a pipe, FIFO, socket or terminal; otherwise like ReadPipeTransport."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        pipe: Pipe,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+    def is_closing(self) -> bool: ...
 
 class Loop:
     slow_callback_duration: float
@@ -66,3 +192,13 @@ class Loop:
     def add_writer(self, fd: int | HasFileno, callback: Callable[[*Ts], Any], *args: *Ts) -> None: ...
     def remove_reader(self, fd: int | HasFileno) -> bool: ...
     def remove_writer(self, fd: int | HasFileno) -> bool: ...
+
+    # operations on sockets
+    def sock_accept(self, sock: socket.socket) -> SocketCall[tuple[socket.socket, Any]]: ...
+    def sock_recv(self, sock: socket.socket, nbytes: int) -> SocketCall[bytes]: ...
+    def sock_recv_into(self, sock: socket.socket, buf: Buffer) -> SocketCall[int]: ...
+    def sock_recvfrom(self, sock: socket.socket, bufsize: int) -> SocketCall[tuple[bytes, Any]]: ...
+    def sock_recvfrom_into(self, sock: socket.socket, buf: Buffer, nbytes: int = 0) -> SocketCall[tuple[int, Any]]: ...
+    def sock_sendall(self, sock: socket.socket, data: Buffer) -> SocketCall[None]: ...
+    def sock_sendto(self, sock: socket.socket, data: Buffer, address: Any) -> SocketCall[int]: ...
+    def _sock_writable(self, sock: socket.socket) -> SocketCall[None]: ...

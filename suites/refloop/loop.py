@@ -6,11 +6,15 @@ from collections.abc import Awaitable, Generator
 from typing import Any, TypeVar
 
 from refloop.debug import Debug
+from refloop.dns import Names
 from refloop.executor import Executor
 from refloop.generators import Generators
+from refloop.pipes import Pipes
 from refloop.reports import Reports
 from refloop.signals import Signals
+from refloop.sockets import Sockets
 from refloop.tasks import Tasks
+from refloop.unix import Unix
 
 T = TypeVar("T")
 
@@ -22,7 +26,7 @@ def stop_loop_of(future: asyncio.Future[Any]) -> None:
     future.get_loop().stop()
 
 
-class Loop(Debug, Executor, Generators, Reports, Signals, Tasks):
+class Loop(Debug, Executor, Generators, Names, Pipes, Reports, Signals, Sockets, Tasks, Unix):
     """An asyncio event loop in C on libuv."""
 
     def run_until_complete(self, future: Generator[Any, None, T] | Awaitable[T]) -> T:

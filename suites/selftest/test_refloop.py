@@ -332,6 +332,42 @@ def test_the_programs_wakeup_descriptor_is_left_alone() -> None:
     """)
 
 
+def test_a_wakeup_descriptor_set_during_the_run_stays() -> None:
+    run_program("""
+        import os, signal
+        import refloop
+
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        loop = refloop.new_event_loop()
+        loop.call_soon(signal.set_wakeup_fd, writing)
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        loop.close()
+        assert signal.set_wakeup_fd(-1) == writing
+    """)
+
+
+def test_a_watched_descriptor_that_is_closed_is_an_error_not_the_end() -> None:
+    """libuv alone would abort the process."""
+    loop = refloop.new_event_loop()
+    reading, writing = os.pipe()
+    loop.add_reader(reading, loop.stop)
+    os.close(reading)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        loop.add_writer(reading, loop.stop)
+    other, _ = ends = os.pipe()
+    assert other == reading
+    os.write(ends[1], b"x")
+    assert not loop.remove_reader(other)
+    loop.add_reader(other, loop.stop)
+    loop.run_forever()
+    assert loop.remove_reader(other)
+    loop.close()
+    for fd in (writing, *ends):
+        os.close(fd)
+
+
 def test_ctrl_c_ends_a_sleeping_loop() -> None:
     run_program("""
         import os, signal, threading

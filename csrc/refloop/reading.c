@@ -1,0 +1,193 @@
+/* The path of reading: one call of the kernel for each event, what it gave to the protocol. */
+
+#include "reading.h"
+
+#include <errno.h>
+
+#include "compat.h"
+#include "loop.h"
+#include "transport.h"
+
+static struct transport *as_transport(PyObject *self) { return (struct transport *)self; }
+
+int reading_reserve(struct loop *loop) {
+  if (loop->read_buffer == NULL && (loop->read_buffer = PyMem_Malloc(READING_SIZE)) == NULL) {
+    PyErr_NoMemory();
+    return -1;
+  }
+  return 0;
+}
+
+static bool is_on(const struct transport *transport) { return !transport->closing && !transport->paused; }
+
+int reading_start(struct transport *transport) {
+  PyObject *context;
+
+  if (!is_on(transport) || transport->ended)
+    return 0;
+  if ((context = transport_new_context(transport)) == NULL)
+    return -1;
+  Py_XSETREF(transport->read_context, context);
+  return pollee_watch(transport->loop, &transport->reading, transport->fd, POLL_READ);
+}
+
+/* Reads into memory. Returns how many bytes; 0 at the end of the stream, -1 if there is nothing now, -2 after an error
+   with an exception. */
+static ssize_t receive(struct transport *transport, void *memory, size_t size) {
+  ssize_t count = -1;
+
+  errno = EBADF;
+  if (transport_owns_fd(transport))
+    count = transport->kind->receive(transport->fd, memory, size);
+  if (count >= 0 || errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
+    return count;
+  PyErr_SetFromErrno(PyExc_OSError);
+  return -2;
+}
+
+/* What all ways of reading do when there was no data. */
+static int without_data(struct transport *transport, ssize_t count) {
+  if (count == 0)
+    return transport->kind->at_end(transport);
+  return count == -1 ? 0 : transport_fatal(transport, transport->kind->read_failed);
+}
+
+/* Deals with what data_received() or buffer_updated() raised. */
+static int data_failed(struct transport *transport, const char *message) {
+  return transport->kind->data_failure_is_fatal ? transport_fatal(transport, message)
+                                                : transport_report(transport, message);
+}
+
+/* For an asyncio.Protocol. */
+static int read_data(struct transport *transport) {
+  struct loop *loop = transport->loop;
+  ssize_t count = receive(transport, loop->read_buffer, READING_SIZE);
+  PyObject *stack[3] = {NULL}, *result = NULL;
+
+  if (count <= 0)
+    return without_data(transport, count);
+  stack[2] = PyBytes_FromStringAndSize(loop->read_buffer, count);
+  if (stack[2] == NULL)
+    return transport_fatal(transport, transport->kind->read_failed);
+  stack[1] = Py_NewRef(transport->protocol);
+  result =
+      PyObject_VectorcallMethod(loop->state->str_data_received, stack + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+  Py_DECREF(stack[2]);
+  Py_DECREF(stack[1]);
+  if (result == NULL)
+    return data_failed(transport, transport->kind->data_failed);
+  Py_DECREF(result);
+  return 0;
+}
+
+/* The buffer that the protocol offers. Returns a new reference, or NULL with an exception. */
+static PyObject *get_buffer(struct transport *transport, PyObject *protocol) {
+  struct core_state *state = transport->loop->state;
+  PyObject *buffer = PyObject_CallMethodOneArg(protocol, state->str_get_buffer, state->minus_one);
+  Py_ssize_t size = buffer != NULL ? PyObject_Size(buffer) : -1;
+
+  if (size == 0)
+    PyErr_SetString(PyExc_RuntimeError, "get_buffer() returned an empty buffer");
+  if (size <= 0)
+    Py_CLEAR(buffer);
+  return buffer;
+}
+
+/* Reads into an object; as receive(). */
+static ssize_t receive_into(struct transport *transport, PyObject *buffer) {
+  Py_buffer view;
+  ssize_t count;
+
+  if (PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE) < 0) {
+    PyErr_Clear();
+    PyErr_Format(PyExc_TypeError, "recv_into() argument 1 must be read-write bytes-like object, not %.200s",
+                 Py_TYPE(buffer)->tp_name);
+    return -2;
+  }
+  count = receive(transport, view.buf, (size_t)view.len);
+  PyBuffer_Release(&view);
+  return count;
+}
+
+/* For an asyncio.BufferedProtocol. */
+static int read_into_buffer(struct transport *transport) {
+  struct core_state *state = transport->loop->state;
+  PyObject *protocol = Py_NewRef(transport->protocol), *buffer = get_buffer(transport, protocol), *number, *done = NULL;
+  ssize_t count;
+
+  Py_DECREF(protocol);
+  if (buffer == NULL)
+    return transport_fatal(transport, "Fatal error: protocol.get_buffer() call failed.");
+  count = receive_into(transport, buffer);
+  Py_DECREF(buffer);
+  if (count <= 0)
+    return without_data(transport, count);
+  protocol = Py_NewRef(transport->protocol);
+  if ((number = PyLong_FromSsize_t(count)) != NULL)
+    done = PyObject_CallMethodOneArg(protocol, state->str_buffer_updated, number);
+  Py_XDECREF(number);
+  Py_DECREF(protocol);
+  if (done == NULL)
+    return data_failed(transport, "Fatal error: protocol.buffer_updated() call failed.");
+  Py_DECREF(done);
+  return 0;
+}
+
+int reading_read(struct transport *transport) {
+  return transport->buffered ? read_into_buffer(transport) : read_data(transport);
+}
+
+int reading_on_readable(struct loop *loop, struct pollee *pollee) {
+  struct transport *transport = transport_of_reading(pollee);
+  PyObject *context = Py_NewRef(transport->read_context);
+  int failed;
+
+  (void)loop;
+  if (PyContext_Enter(context) < 0) {
+    failed = transport_fatal(transport, transport->kind->read_failed);
+  } else {
+    failed = transport->kind->read(transport);
+    if (PyContext_Exit(context) < 0)
+      failed = -1;
+  }
+  Py_DECREF(context);
+  return failed;
+}
+
+const char reading_pause_doc[] =
+    "pause_reading($self, /)\n--\n\nCall data_received() no more until resume_reading() is called.";
+
+PyObject *reading_pause(PyObject *self, PyObject *Py_UNUSED(ignored)) {
+  struct transport *transport = as_transport(self);
+
+  if (is_on(transport)) {
+    transport->paused = true;
+    pollee_unwatch(transport->loop, &transport->reading);
+    if (transport->loop->debug &&
+        transport_log(transport, transport->loop->state->str_debug, "%r pauses reading", NULL) < 0)
+      return NULL;
+  }
+  Py_RETURN_NONE;
+}
+
+const char reading_resume_doc[] = "resume_reading($self, /)\n--\n\nRead again after pause_reading().";
+
+PyObject *reading_resume(PyObject *self, PyObject *Py_UNUSED(ignored)) {
+  struct transport *transport = as_transport(self);
+
+  if (!transport->closing && transport->paused) {
+    transport->paused = false;
+    if (reading_start(transport) < 0)
+      return NULL;
+    if (transport->loop->debug &&
+        transport_log(transport, transport->loop->state->str_debug, "%r resumes reading", NULL) < 0)
+      return NULL;
+  }
+  Py_RETURN_NONE;
+}
+
+const char reading_is_on_doc[] = "is_reading($self, /)\n--\n\nWhether the transport is neither paused nor closing.";
+
+PyObject *reading_is_on(PyObject *self, PyObject *Py_UNUSED(ignored)) {
+  return PyBool_FromLong(is_on(as_transport(self)));
+}

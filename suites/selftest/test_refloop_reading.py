@@ -1,0 +1,580 @@
+"""refloop's transports: making, reading, the end of the stream, and what protocols raise; stock asyncio beside it."""
+
+import asyncio
+import contextvars
+import gc
+import os
+import socket
+import sys
+import warnings
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from recorders import LOOPS, BufferedRecorder, Recorder, Reports, connected, run, tcp_pair
+
+import refloop
+from loopproof import faultkit
+from refloop import _core
+
+both = pytest.mark.parametrize("loop", LOOPS)
+kinds = pytest.mark.parametrize("kind", [Recorder, BufferedRecorder])
+
+
+def raise_lookup_error(*_: object) -> None:
+    raise LookupError("from the protocol")
+
+
+@both
+@kinds
+@pytest.mark.parametrize("pair", [tcp_pair, socket.socketpair])
+def test_all_data_arrives(loop: str, kind: type[Recorder], pair: Callable[[], Any]) -> None:
+    size = 3_000_000
+
+    async def scene(_: Reports) -> None:
+        protocol = kind()
+        async with connected(protocol, pair()) as (_, theirs):
+            script = [faultkit.send_pattern(5, size, chunks=(1, 70_000, 13)), faultkit.shutdown()]
+            with faultkit.Peer(script, theirs):
+                await protocol.until_told("connection_lost")
+            assert protocol.lost_with is None
+        assert len(protocol.data) == size
+        assert faultkit.verify_pattern(protocol.data, 5) is None
+        assert [name for name in protocol.names if name != "buffer_updated"] == [
+            "connection_made",
+            "eof_received",
+            "connection_lost",
+        ]
+
+    assert run(loop, scene) == []
+
+
+@both
+def test_a_transport_is_made_in_steps(loop: str) -> None:
+    """First connection_made(), then reading, then whoever waits."""
+
+    async def scene(_: Reports) -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.send(b"early")
+        order: list[str] = []
+        asyncio.get_running_loop().call_soon(order.append, "before")
+        protocol = Recorder(
+            connection_made=lambda _: order.append("made"), data_received=lambda _, data: order.append(data.decode())
+        )
+        transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
+        order.append("connected")
+        await protocol.until(lambda: protocol.data)
+        assert order == ["before", "made", "connected", "early"]
+        assert isinstance(transport, asyncio.Transport)
+        assert weakref.ref(transport)() is transport
+        transport.of_the_program = 1
+        transport.abort()
+        theirs.close()
+
+    assert run(loop, scene) == []
+
+
+@both
+@pytest.mark.parametrize("pair", [tcp_pair, socket.socketpair])
+def test_extra_information(loop: str, pair: Callable[[], Any]) -> None:
+    async def scene(_: Reports) -> None:
+        ours, theirs = pair()
+        names = ours.getsockname(), ours.getpeername()
+        async with connected(Recorder(), (ours, theirs)) as (transport, _):
+            wrapper = transport.get_extra_info("socket")
+            assert type(wrapper).__name__ == "TransportSocket"
+            assert wrapper.fileno() == ours.fileno()
+            assert (transport.get_extra_info("sockname"), transport.get_extra_info("peername")) == names
+            assert transport.get_extra_info("cipher") is None
+            assert transport.get_extra_info("cipher", 7) == 7
+            if ours.family == socket.AF_INET:
+                assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) or loop == "asyncio"
+            transport.close()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert ours.fileno() == -1
+            assert (transport.get_extra_info("sockname"), transport.get_extra_info("peername")) == names
+
+    assert run(loop, scene) == []
+
+
+@both
+@kinds
+def test_paused_reading_keeps_data_back(loop: str, kind: type[Recorder]) -> None:
+    async def scene(_: Reports) -> None:
+        protocol = kind()
+        async with connected(protocol) as (transport, theirs):
+            assert transport.is_reading()
+            transport.resume_reading()
+            transport.pause_reading()
+            transport.pause_reading()
+            assert not transport.is_reading()
+            theirs.send(b"kept back")
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert protocol.data == b""
+            transport.resume_reading()
+            transport.resume_reading()
+            assert transport.is_reading()
+            await protocol.until(lambda: protocol.data == b"kept back")
+            transport.close()
+            assert not transport.is_reading()
+            transport.pause_reading()
+            transport.resume_reading()
+            assert transport.is_closing()
+
+    assert run(loop, scene) == []
+
+
+@both
+@kinds
+def test_reading_that_is_paused_in_the_same_iteration_finds_nothing(loop: str, kind: type[Recorder]) -> None:
+    """What a poll has found already is not read, if somebody who came first in that iteration pauses."""
+
+    async def scene(_: Reports) -> None:
+        ours, theirs = socket.socketpair()
+        first, second = (kind() for _ in range(2))
+        async with connected(first) as (one, one_end), connected(second, (ours, theirs)) as (two, _):
+            first.hooks["data_received"] = first.hooks["buffer_updated"] = lambda *_: two.pause_reading()
+            second.hooks["data_received"] = second.hooks["buffer_updated"] = lambda *_: one.pause_reading()
+            one_end.send(b"a")
+            theirs.send(b"b")
+            await asyncio.sleep(0.01)
+            assert sorted([bytes(first.data), bytes(second.data)]) in ([b"", b"a"], [b"", b"b"])
+
+    assert run(loop, scene) == []
+
+
+@both
+@kinds
+@pytest.mark.parametrize("keep_open", [True, False])
+def test_eof_received_decides_whether_writing_goes_on(loop: str, kind: type[Recorder], keep_open: bool) -> None:
+    async def scene(_: Reports) -> None:
+        protocol = kind(eof_received=lambda _: keep_open)
+        async with connected(protocol) as (transport, theirs):
+            theirs.shutdown(socket.SHUT_WR)
+            await protocol.until_told("eof_received")
+            assert transport.is_closing() is not keep_open
+            if keep_open:
+                transport.write(b"still there")
+                assert theirs.recv(100) == b"still there"
+            else:
+                await protocol.until_told("connection_lost")
+                assert protocol.lost_with is None
+
+    assert run(loop, scene) == []
+
+
+@both
+def test_the_protocol_can_be_changed_at_any_time(loop: str) -> None:
+    async def scene(_: Reports) -> None:
+        last = Recorder()
+        buffered = BufferedRecorder(3, buffer_updated=lambda self, _: self.transport.set_protocol(last))
+        plain = Recorder(data_received=lambda self, _: self.transport.set_protocol(buffered))
+        async with connected(plain) as (transport, theirs):
+            buffered.transport = last.transport = transport
+            theirs.send(b"one")
+            await plain.until(lambda: transport.get_protocol() is buffered)
+            theirs.send(b"two three")
+            await last.until(lambda: last.data)
+            assert (plain.data, buffered.data, last.data) == (b"one", b"two", b" three")
+            assert transport.get_protocol() is last
+        assert last.names == ["connection_lost"]
+        assert transport.get_protocol() is None
+
+    assert run(loop, scene) == []
+
+
+FAILURES = {
+    "data_received": (Recorder, "Fatal error: protocol.data_received() call failed."),
+    "buffer_updated": (BufferedRecorder, "Fatal error: protocol.buffer_updated() call failed."),
+    "get_buffer": (BufferedRecorder, "Fatal error: protocol.get_buffer() call failed."),
+    "eof_received": (Recorder, "Fatal error: protocol.eof_received() call failed."),
+}
+
+
+@both
+@pytest.mark.parametrize("callback", FAILURES)
+def test_what_a_callback_raises_is_reported_and_ends_the_connection(loop: str, callback: str) -> None:
+    kind, message = FAILURES[callback]
+
+    async def scene(reports: Reports) -> None:
+        protocol = kind(**{callback: raise_lookup_error})
+        async with connected(protocol) as (transport, theirs):
+            theirs.send(b"data")
+            theirs.shutdown(socket.SHUT_WR)
+            await protocol.until_told("connection_lost")
+            (report,) = reports
+            assert report["message"] == message
+            assert report["transport"] is transport
+            assert report["protocol"] is protocol
+            assert isinstance(report["exception"], LookupError)
+            assert protocol.lost_with is report["exception"]
+
+    assert len(run(loop, scene)) == 1
+
+
+BUFFERS: dict[str, tuple[object, type[Exception], str]] = {
+    "empty": (b"", RuntimeError, "Fatal error: protocol.get_buffer() call failed."),
+    "no buffer": (None, TypeError, "Fatal error: protocol.get_buffer() call failed."),
+    "read-only": (b"data", TypeError, "Fatal read error on socket transport"),
+    "strided": (memoryview(bytearray(10))[::2], TypeError, "Fatal read error on socket transport"),
+}
+
+
+@both
+@pytest.mark.parametrize("name", BUFFERS)
+def test_a_useless_buffer_ends_the_connection(loop: str, name: str) -> None:
+    buffer, error, message = BUFFERS[name]
+
+    async def scene(reports: Reports) -> None:
+        protocol = BufferedRecorder(get_buffer=lambda _: buffer)
+        async with connected(protocol) as (_, theirs):
+            theirs.send(b"data")
+            await protocol.until_told("connection_lost")
+            assert [report["message"] for report in reports] == [message]
+            assert isinstance(protocol.lost_with, error)
+
+    assert len(run(loop, scene)) == 1
+
+
+@both
+@pytest.mark.parametrize("callback", FAILURES)
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_what_ends_a_program_leaves_the_run(loop: str, callback: str, kind: type[BaseException]) -> None:
+    def end(*_: object) -> None:
+        raise kind
+
+    async def scene(_: Reports) -> None:
+        protocol = FAILURES[callback][0](**{callback: end})
+        async with connected(protocol) as (_, theirs):
+            theirs.send(b"data")
+            theirs.shutdown(socket.SHUT_WR)
+            await protocol.until_told("connection_lost")
+
+    with pytest.raises(kind):
+        run(loop, scene)
+
+
+@both
+def test_connection_lost_that_raises_still_closes(loop: str) -> None:
+    async def scene(reports: Reports) -> None:
+        ours, theirs = socket.socketpair()
+        protocol = Recorder(connection_lost=raise_lookup_error)
+        async with connected(protocol, (ours, theirs)) as (transport, _):
+            transport.close()
+            await protocol.until(lambda: reports)
+            assert "_call_connection_lost" in reports[0]["message"]
+            assert isinstance(reports[0]["exception"], LookupError)
+            assert ours.fileno() == -1
+            assert transport.get_protocol() is None
+
+    assert len(run(loop, scene)) == 1
+
+
+@both
+@kinds
+def test_a_reset_reaches_connection_lost(loop: str, kind: type[Recorder]) -> None:
+    async def scene(_: Reports) -> None:
+        protocol = kind()
+        ours, theirs = tcp_pair()
+        async with connected(protocol, (ours, theirs)):
+            with faultkit.Peer([faultkit.reset()], theirs):
+                await protocol.until_told("connection_lost")
+            assert isinstance(protocol.lost_with, ConnectionResetError)
+            assert "eof_received" not in protocol.names
+
+    assert run(loop, scene) == []
+
+
+variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="none")
+
+
+@both
+def test_callbacks_run_in_the_context_that_reading_was_started_in(loop: str) -> None:
+    async def scene(_: Reports) -> None:
+        seen: list[str] = []
+
+        def look(*_: object) -> None:
+            seen.append(variable.get())
+            variable.set("set in a callback")
+
+        protocol = Recorder(connection_made=look, data_received=look, eof_received=look, connection_lost=look)
+        variable.set("maker's")
+        async with connected(protocol) as (transport, theirs):
+            variable.set("later")
+            for data in (b"1", b"2"):
+                theirs.send(data)
+                await protocol.until(lambda data=data: protocol.data.endswith(data))
+            transport.pause_reading()
+            transport.resume_reading()
+            theirs.send(b"3")
+            await protocol.until(lambda: protocol.data == b"123")
+            theirs.shutdown(socket.SHUT_WR)
+            await protocol.until_told("connection_lost")
+            assert variable.get() == "later"
+        set_there = "set in a callback"
+        assert seen == ["maker's", "maker's", set_there, "later", set_there, set_there]
+
+    assert run(loop, scene) == []
+
+
+@both
+def test_a_watched_descriptor_cannot_be_taken_from_a_transport(loop: str) -> None:
+    async def scene(_: Reports) -> None:
+        running = asyncio.get_running_loop()
+        async with connected(Recorder()) as (transport, _):
+            wrapper = transport.get_extra_info("socket")
+            for watch in (running.add_reader, running.add_writer):
+                with pytest.raises(RuntimeError, match=r"File descriptor .* is used by transport <.*SocketTransport"):
+                    watch(wrapper.fileno(), print)
+            for unwatch in (running.remove_reader, running.remove_writer):
+                with pytest.raises(RuntimeError, match="is used by transport"):
+                    unwatch(wrapper)
+
+    assert run(loop, scene) == []
+
+
+@both
+@pytest.mark.parametrize("how", ["write", "read"])
+def test_a_number_that_belongs_to_another_file_is_left_alone(loop: str, how: str) -> None:
+    """The socket is closed behind the transport's back, and its number is given to another connection."""
+
+    async def scene(_: Reports) -> None:
+        ours, theirs = socket.socketpair()
+        protocol = Recorder()
+        async with connected(protocol, (ours, theirs)) as (transport, _):
+            number = ours.fileno()
+            if how == "read":  # the kernel has found it readable, and it is closed before that is told
+                theirs.send(b"for the transport")
+                asyncio.get_running_loop().call_soon(ours.close)
+                await asyncio.sleep(0)
+            ours.close()
+            other, other_end = socket.socketpair()
+            if other.fileno() != number:
+                os.dup2(other.fileno(), number)
+                other.detach()
+                other = socket.socket(fileno=number)
+            other_end.send(b"for another")
+            if how == "write":
+                transport.write(b"from the transport")
+            await asyncio.sleep(0.01)
+            assert other.recv(100) == b"for another"
+            assert protocol.data == b""
+            other_end.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                other_end.recv(100)
+            if how == "write":
+                await protocol.until_told("connection_lost")
+                assert isinstance(protocol.lost_with, OSError)
+            transport.abort()
+            await protocol.until_told("connection_lost")
+            other_end.send(b"still open")
+            assert other.recv(100) == b"still open"
+            other.close()
+            other_end.close()
+
+    assert run(loop, scene) == []
+
+
+@both
+def test_a_transport_that_nobody_closed_warns_and_closes(loop: str) -> None:
+    async def scene(_: Reports) -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        transport, _ = await asyncio.get_running_loop().connect_accepted_socket(asyncio.Protocol, ours)
+        transport.pause_reading()  # now nobody has it
+        ref = weakref.ref(transport)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            del transport
+            gc.collect()
+        assert [str(warning.message).partition(" <")[0] for warning in caught] == ["unclosed transport"]
+        caught.clear()
+        assert ref() is None
+        assert ours.fileno() == -1
+        theirs.close()
+
+    assert run(loop, scene) == []
+
+
+def test_a_transport_is_alive_as_long_as_it_reads() -> None:
+    async def scene(_: Reports) -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        protocol = Recorder()
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
+        protocol.transport = None
+        theirs.send(b"there")
+        await protocol.until(lambda: protocol.data)
+        theirs.close()
+        await protocol.until_told("connection_lost")
+
+    assert run("refloop", scene) == []
+
+
+@pytest.mark.parametrize("closing", ["not", "with data", "lost"])
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_loop_that_is_closed_lets_go_of_its_transports(closing: str, debug: bool) -> None:
+    """Also when transport, protocol and loop are garbage together."""
+    before = faultkit.descriptors()
+    ours, theirs = socket.socketpair()
+
+    def leave() -> list["weakref.ref[Any]"]:
+        ours.setblocking(False)
+        loop = refloop.new_event_loop()
+        loop.set_debug(debug)
+        protocol = Recorder(of_the_loop=lambda: loop)
+        transport, _ = loop.run_until_complete(loop.connect_accepted_socket(lambda: protocol, ours))
+        if closing != "not":
+            transport.write(b"x" * 1_000_000)
+            transport.close()
+            if closing == "lost":
+                transport.abort()
+        loop.close()
+        return [weakref.ref(thing) for thing in (loop, transport, protocol)]
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        refs = leave()
+        gc.collect()
+    assert [str(warning.message).partition(" <")[0] for warning in caught] == ["unclosed transport"]
+    caught.clear()
+    gc.collect()
+    assert [ref() for ref in refs] == [None] * 3
+    theirs.close()
+    assert faultkit.descriptors() == before
+
+
+class Attached:
+    """A server as transports see it."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, object]] = []
+
+    def _attach(self, transport: object) -> None:
+        self.calls.append(("attach", transport))
+
+    def _detach(self, transport: object) -> None:
+        self.calls.append(("detach", transport))
+
+
+def test_a_server_is_told_of_its_transports() -> None:
+    async def scene(_: Reports) -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        server, protocol = Attached(), Recorder()
+        extra = {"peername": "known", "of the server": 1}
+        running: Any = asyncio.get_running_loop()
+        transport = _core.SocketTransport(running, ours, protocol, None, extra, server)
+        assert server.calls == [("attach", transport)]
+        assert transport.get_extra_info("peername") == "known"
+        assert transport.get_extra_info("of the server") == 1
+        theirs.close()
+        await protocol.until_told("connection_lost")
+        assert server.calls == [("attach", transport), ("detach", transport)]
+
+    assert run("refloop", scene) == []
+
+
+def test_all_callbacks_run_in_the_context_that_was_given() -> None:
+    async def scene(_: Reports) -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        seen: list[str] = []
+
+        def look(*_: object) -> None:
+            seen.append(variable.get())
+            variable.set(f"call {len(seen)}")
+
+        hooks = ("connection_made", "data_received", "pause_writing", "resume_writing", "connection_lost")
+        protocol = Recorder(**dict.fromkeys(hooks, look))
+        context = contextvars.Context()
+        running: Any = asyncio.get_running_loop()
+        transport = _core.SocketTransport(running, ours, protocol, context=context)
+        theirs.send(b"x")
+        await protocol.until(lambda: protocol.data)
+        context.run(transport.write, b"x" * 1_000_000)
+        with faultkit.Peer([faultkit.receive(1_000_000)], theirs):
+            await protocol.until_told("resume_writing")
+        theirs.close()
+        await protocol.until_told("connection_lost")
+        assert seen == ["none", "call 1", "call 2", "call 3", "call 4"]
+        assert variable.get() == "none"
+
+    assert run("refloop", scene) == []
+
+
+def test_a_constructor_that_fails_leaves_the_socket_alone() -> None:
+    async def scene(_: Reports) -> None:
+        running: Any = asyncio.get_running_loop()
+        make: Any = _core.SocketTransport
+        ours, theirs = socket.socketpair()
+
+        class Unattachable:
+            _attach = raise_lookup_error
+
+        with pytest.raises(LookupError):
+            make(running, ours, Recorder(), server=Unattachable())
+        with pytest.raises(AttributeError, match="connection_made"):
+            make(running, ours, object())
+        with pytest.raises(TypeError, match="Loop"):
+            make(object(), ours, Recorder())
+        closed = refloop.new_event_loop()
+        closed.close()
+        with pytest.raises(RuntimeError, match="Event loop is closed"):
+            make(closed, ours, Recorder())
+        ours.send(b"fine")
+        assert theirs.recv(10) == b"fine"
+        ours.close()
+        theirs.close()
+        with pytest.raises((ValueError, OSError), match=r"negative|descriptor"):
+            make(running, ours, Recorder())
+
+    assert run("refloop", scene) == []
+
+
+def test_the_text_of_a_transport() -> None:
+    async def scene(_: Reports) -> None:
+        async with connected(Recorder()) as (transport, _):
+            fd = transport.get_extra_info("socket").fileno()
+            assert repr(transport) == f"<SocketTransport fd={fd} read=polling write=<idle, bufsize=0>>"
+            transport.write(bytes(1_000_000))
+            size = transport.get_write_buffer_size()
+            assert repr(transport) == f"<SocketTransport fd={fd} read=polling write=<polling, bufsize={size}>>"
+            transport.close()
+            assert repr(transport) == f"<SocketTransport closing fd={fd} read=idle write=<polling, bufsize={size}>>"
+        assert repr(transport) == f"<SocketTransport closed fd={fd}>"
+
+    assert run("refloop", scene) == []
+
+
+def test_nothing_is_left_of_many_connections() -> None:
+    """References of what connections share are as many as before."""
+
+    async def scene(_: Reports) -> None:
+        running = asyncio.get_running_loop()
+        protocol = Recorder()
+
+        async def connect() -> None:
+            async with connected(protocol) as (transport, theirs):
+                theirs.send(b"data")
+                transport.write(b"x" * 400_000)
+                transport.writelines([b"data", bytearray(10)])
+                await protocol.until(lambda: protocol.data)
+            protocol.events.clear()
+            protocol.data.clear()
+            protocol.transport = None
+
+        shared = (running, protocol, asyncio.Transport, _core.SocketTransport, None, b"data")
+        for _ in range(3):
+            await connect()
+        before = [sys.getrefcount(thing) for thing in shared]
+        for _ in range(50):
+            await connect()
+        after = [sys.getrefcount(thing) for thing in shared]
+        assert all(abs(now - then) < 10 for now, then in zip(after, before, strict=True)), (before, after)
+
+    assert run("refloop", scene) == []
