@@ -36,6 +36,8 @@ struct loop {
       *watched_files; /* a dictionary or NULL: what stood for a descriptor in add_reader(), if that was no number */
 
   char *read_buffer; /* of READING_SIZE bytes, for all transports; NULL until there is one */
+  PyObject *spare;   /* a bytes object that nobody else has, for the next data that is read; or NULL */
+  size_t spare_room; /* of that object, or of the one that was made of it or instead of it */
 
   PyObject *task_factory; /* or NULL */
   struct handle *current; /* the handle that runs (debug mode), borrowed; or NULL */

@@ -8,6 +8,8 @@
 #include "loop.h"
 #include "transport.h"
 
+#define SPARE_MIN ((size_t)512) /* bytes; smaller objects are allocated quickly, or shared by the interpreter */
+
 static struct transport *as_transport(PyObject *self) { return (struct transport *)self; }
 
 int reading_reserve(struct loop *loop) {
@@ -58,6 +60,31 @@ static int data_failed(struct transport *transport, const char *message) {
                                                 : transport_report(transport, message);
 }
 
+/* A bytes object of what is in the buffer of the loop. Its allocation would be a fifth of what an echo costs us; so it
+   may be the one of the last time, if nobody has kept that. Returns a new reference, or NULL with an exception. */
+static PyObject *bytes_of_buffer(struct loop *loop, size_t size) {
+  PyObject *spare = loop->spare;
+
+  if (size < SPARE_MIN)
+    return PyBytes_FromStringAndSize(loop->read_buffer, (Py_ssize_t)size);
+  loop->spare = NULL;
+  if (spare != NULL && size <= loop->spare_room && size >= loop->spare_room / 2) {
+    bytes_renew(spare, loop->read_buffer, size);
+    return spare;
+  }
+  Py_XDECREF(spare);
+  loop->spare_room = size;
+  return PyBytes_FromStringAndSize(loop->read_buffer, (Py_ssize_t)size);
+}
+
+/* Releases such an object after the call that it was made for. */
+static void release_bytes(struct loop *loop, PyObject *bytes) {
+  if (loop->spare == NULL && PyBytes_GET_SIZE(bytes) >= (Py_ssize_t)SPARE_MIN && bytes_are_unshared(bytes))
+    loop->spare = bytes;
+  else
+    Py_DECREF(bytes);
+}
+
 /* For an asyncio.Protocol. */
 static int read_data(struct transport *transport) {
   struct loop *loop = transport->loop;
@@ -66,13 +93,13 @@ static int read_data(struct transport *transport) {
 
   if (count <= 0)
     return without_data(transport, count);
-  stack[2] = PyBytes_FromStringAndSize(loop->read_buffer, count);
+  stack[2] = bytes_of_buffer(loop, (size_t)count);
   if (stack[2] == NULL)
     return transport_fatal(transport, transport->kind->read_failed);
   stack[1] = Py_NewRef(transport->protocol);
   result =
       PyObject_VectorcallMethod(loop->state->str_data_received, stack + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-  Py_DECREF(stack[2]);
+  release_bytes(loop, stack[2]);
   Py_DECREF(stack[1]);
   if (result == NULL)
     return data_failed(transport, transport->kind->data_failed);
