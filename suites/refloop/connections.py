@@ -1,11 +1,9 @@
-"""Connections and servers: coroutines around the transports of the core.
-
-As little as drives a transport; addresses by name, TLS, several sockets a server and so on are still to come here.
-"""
+"""Transports over sockets and pipes that are there already."""
 
 import asyncio
 import logging
 import socket
+import ssl as tls
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,66 +11,20 @@ from refloop import _core
 from refloop.core import Core
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
-T = TypeVar("T", _core.ReadPipeTransport, _core.WritePipeTransport)
+T = TypeVar("T", _core.SocketTransport, _core.ReadPipeTransport, _core.WritePipeTransport)
 Factory = Callable[[], P]
 
 logger = logging.getLogger("asyncio")
 
-BACKLOG = 100
-
-
-class Server(asyncio.AbstractServer):
-    """Accepts connections on one listening socket; its transports tell it when they begin and end."""
-
-    def __init__(self, loop: "Connections", sock: socket.socket, factory: Factory[asyncio.BaseProtocol]) -> None:
-        self._loop = loop
-        self._sock: socket.socket | None = sock
-        self._factory = factory
-        self.sockets = (sock,)
-        loop.add_reader(sock, self._accept)
-
-    def _attach(self, transport: asyncio.BaseTransport) -> None: ...
-
-    def _detach(self, transport: asyncio.BaseTransport) -> None: ...
-
-    def _accept(self) -> None:
-        assert self._sock is not None
-        for _ in range(BACKLOG):
-            try:
-                connection, peername = self._sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            connection.setblocking(False)
-            _core.SocketTransport(self._loop, connection, self._factory(), None, {"peername": peername}, self)
-
-    def is_serving(self) -> bool:
-        """Whether it accepts connections."""
-        return self._sock is not None
-
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that it accepts connections in."""
-        return self._loop
-
-    def close(self) -> None:
-        """Accept no more connections; those that there are go on."""
-        if self._sock is not None:
-            self._loop.remove_reader(self._sock)
-            self._sock.close()
-            self._sock = None
-
-    async def wait_closed(self) -> None:
-        """Nothing to wait for yet."""
-
 
 class Connections(Core):
-    """Making of connections and servers."""
+    """Making of transports; what it gives to the core the transports take over."""
 
-    async def _connect(self, factory: Factory[P], sock: socket.socket) -> tuple[_core.SocketTransport, P]:
-        """The transport and protocol of a connected socket, which the transport takes over."""
-        sock.setblocking(False)
+    async def _connect(self, kind: type[T], factory: Factory[P], file: Any) -> tuple[T, P]:
+        """A transport of this kind over a file, with a new protocol that has been told of it."""
         protocol = factory()
         waiter = self.create_future()
-        transport = _core.SocketTransport(self, sock, protocol, waiter)
+        transport = kind(self, file, protocol, waiter)
         try:
             await waiter
         except BaseException:
@@ -80,27 +32,34 @@ class Connections(Core):
             raise
         return transport, protocol
 
-    async def connect_accepted_socket(  # type: ignore[override]
-        self, protocol_factory: Factory[P], sock: socket.socket
+    async def connect_accepted_socket(
+        self,
+        protocol_factory: Factory[P],
+        sock: socket.socket,
+        *,
+        ssl: bool | tls.SSLContext | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
     ) -> tuple[_core.SocketTransport, P]:
         """A transport and protocol over a connection that was accepted elsewhere; the transport takes the socket over.
 
         Raises:
-            ValueError: it is no stream socket.
+            ValueError: it is no stream socket, or a timeout is given without ``ssl``.
+            NotImplementedError: TLS is still to come.
         """
         if sock.type != socket.SOCK_STREAM:
             raise ValueError(f"A Stream Socket was expected, got {sock!r}")
-        return await self._connect(protocol_factory, sock)
-
-    async def create_connection(  # type: ignore[override]
-        self, protocol_factory: Factory[P], *, sock: socket.socket
-    ) -> tuple[_core.SocketTransport, P]:
-        """A transport and protocol over a connected socket, which the transport takes over.
-
-        Raises:
-            ValueError: it is no stream socket.
-        """
-        return await self.connect_accepted_socket(protocol_factory, sock)
+        if ssl_handshake_timeout is not None and not ssl:
+            raise ValueError("ssl_handshake_timeout is only meaningful with ssl")
+        if ssl_shutdown_timeout is not None and not ssl:
+            raise ValueError("ssl_shutdown_timeout is only meaningful with ssl")
+        if ssl:
+            raise NotImplementedError("TLS")
+        sock.setblocking(False)
+        transport, protocol = await self._connect(_core.SocketTransport, protocol_factory, sock)
+        if self.get_debug():
+            logger.debug("%r handled: (%r, %r)", transport.get_extra_info("socket"), transport, protocol)
+        return transport, protocol
 
     async def connect_read_pipe(
         self, protocol_factory: Factory[P], pipe: "_core.Pipe"
@@ -110,7 +69,10 @@ class Connections(Core):
         Raises:
             ValueError: it is neither a pipe nor a socket nor a character device.
         """
-        return await self._connect_pipe(_core.ReadPipeTransport, protocol_factory, pipe)
+        transport, protocol = await self._connect(_core.ReadPipeTransport, protocol_factory, pipe)
+        if self.get_debug():
+            logger.debug("Read pipe %r connected: (%r, %r)", pipe.fileno(), transport, protocol)
+        return transport, protocol
 
     async def connect_write_pipe(
         self, protocol_factory: Factory[P], pipe: "_core.Pipe"
@@ -120,40 +82,7 @@ class Connections(Core):
         Raises:
             ValueError: it is neither a pipe nor a socket nor a character device.
         """
-        return await self._connect_pipe(_core.WritePipeTransport, protocol_factory, pipe)
-
-    async def _connect_pipe(self, kind: type[T], factory: Factory[P], pipe: "_core.Pipe") -> tuple[T, P]:
-        protocol = factory()
-        waiter = self.create_future()
-        transport = kind(self, pipe, protocol, waiter)
-        try:
-            await waiter
-        except BaseException:
-            transport.close()
-            raise
+        transport, protocol = await self._connect(_core.WritePipeTransport, protocol_factory, pipe)
         if self.get_debug():
-            logger.debug("Pipe %r connected: (%r, %r)", pipe.fileno(), transport, protocol)
+            logger.debug("Write pipe %r connected: (%r, %r)", pipe.fileno(), transport, protocol)
         return transport, protocol
-
-    async def create_server(  # type: ignore[override]
-        self, protocol_factory: Factory[asyncio.BaseProtocol], host: str, port: int
-    ) -> Server:
-        """A TCP server on one numeric IPv4 address."""
-        return self._serve(socket.socket(socket.AF_INET, socket.SOCK_STREAM), (host, port), protocol_factory)
-
-    async def create_unix_server(  # type: ignore[override]
-        self, protocol_factory: Factory[asyncio.BaseProtocol], path: str
-    ) -> Server:
-        """A UNIX server on a path."""
-        return self._serve(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), path, protocol_factory)
-
-    def _serve(self, sock: socket.socket, address: Any, factory: Factory[asyncio.BaseProtocol]) -> Server:
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(address)
-            sock.listen(BACKLOG)
-        except BaseException:
-            sock.close()
-            raise
-        return Server(self, sock, factory)  # type: ignore[abstract]
