@@ -51,13 +51,14 @@ static inline bool bytes_are_unshared(PyObject *bytes) {
 #endif
 }
 
-/* Gives other contents, for which its memory has room, to a bytes object that nobody else has: as if it were a new one
-   in the same place. */
+/* Gives other contents, for which its memory has room, and which may be there already, to a bytes object that nobody
+   else has: as if it were a new one in the same place. */
 static inline void bytes_renew(PyObject *bytes, const char *contents, size_t size) {
   char *start = PyBytes_AS_STRING(bytes);
 
   Py_SET_SIZE((PyVarObject *)bytes, (Py_ssize_t)size);
-  memcpy(start, contents, size);
+  if (start != contents)
+    memcpy(start, contents, size);
   start[size] = 0;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"

@@ -97,9 +97,31 @@ def test_data_that_is_kept_stays_as_it_was(loop: str, keep: int) -> None:
             offset += len(data)
 
         protocol = Recorder(data_received=look)
-        async with connected(protocol) as (_, theirs):
+        ours, theirs = socket.socketpair()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_000_000)
+        async with connected(protocol, (ours, theirs)):
             sent = 0
-            for size in (1, 600, 600, 599, 300, 599, 1, 5000, 4000, 2500, 2499, 5000, 512, 511, 512, 30_000, 20_000, 0):
+            for size in (
+                1,
+                600,
+                600,
+                599,
+                300,
+                599,
+                1,
+                5000,
+                4000,
+                2500,
+                2499,
+                5000,
+                512,
+                511,
+                512,
+                30_000,
+                20_000,
+                0,
+                *[150_000, 70_000, 90] * 4,
+            ):
                 theirs.sendall(faultkit.pattern(5, size, sent))
                 sent += size
                 await protocol.until(lambda sent=sent: offset == sent)
