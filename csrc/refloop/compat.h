@@ -5,6 +5,9 @@
 
 #include <Python.h>
 
+#include <stdbool.h>
+#include <string.h>
+
 /* Takes the exception that is set, with its traceback. Returns a new reference, NULL if none is
  * set. */
 static inline PyObject *take_exception(void) {
@@ -36,6 +39,31 @@ static inline void give_exception(PyObject *exception) {
   }
   PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception, PyException_GetTraceback(exception));
 #endif
+}
+
+/* Whether nobody but the caller has a bytes object. */
+static inline bool bytes_are_unshared(PyObject *bytes) {
+#ifdef Py_GIL_DISABLED
+  (void)bytes;
+  return false;
+#else
+  return Py_REFCNT(bytes) == 1;
+#endif
+}
+
+/* Gives other contents, for which its memory has room, and which may be there already, to a bytes object that nobody
+   else has: as if it were a new one in the same place. */
+static inline void bytes_renew(PyObject *bytes, const char *contents, size_t size) {
+  char *start = PyBytes_AS_STRING(bytes);
+
+  Py_SET_SIZE((PyVarObject *)bytes, (Py_ssize_t)size);
+  if (start != contents)
+    memcpy(start, contents, size);
+  start[size] = 0;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+  ((PyBytesObject *)bytes)->ob_shash = -1; /* there is no other way to have it forget its hash */
+#pragma GCC diagnostic pop
 }
 
 #endif

@@ -169,6 +169,8 @@ static void loop_dealloc(PyObject *self) {
   ready_free(&loop->ready);
   timer_heap_free(&loop->timers);
   PyMem_Free(loop->read_buffer);
+  Py_CLEAR(loop->large);
+  Py_CLEAR(loop->spare);
   Py_CLEAR(loop->module);
   type->tp_free(self);
   Py_DECREF(type);

@@ -35,7 +35,12 @@ struct loop {
   PyObject
       *watched_files; /* a dictionary or NULL: what stood for a descriptor in add_reader(), if that was no number */
 
-  char *read_buffer; /* of READING_SIZE bytes, for all that is received; NULL until reading_reserve() */
+  /* What reading.c has for all transports; the bytes objects are nobody else's, and NULL if there is none. */
+  char *read_buffer; /* of READING_SIZE bytes */
+  PyObject *large;   /* as large, used instead of it */
+  PyObject *spare;   /* for the next data that is neither small nor large */
+  size_t spare_room; /* of that object, or of the one that was made of it or instead of it */
+  bool keeps_large;  /* the protocol has kept the latest large data */
 
   PyObject *task_factory; /* or NULL */
   struct handle *current; /* the handle that runs (debug mode), borrowed; or NULL */

@@ -145,14 +145,15 @@ static PyObject *repr(PyObject *self) {
   struct transport *transport = (struct transport *)self;
   const char *state = transport->file == NULL ? " closed" : transport->closing ? " closing" : "";
   bool writes = transport->kind == &write_kind;
-  const char *activity = transport->file == NULL                                      ? "closed"
-                         : transport->loop->closed                                    ? "open"
-                         : (writes ? transport->writing : transport->reading).watched ? "polling"
-                                                                                      : "idle";
+  const char *activity = "closed";
   PyObject *name = PyType_GetName(Py_TYPE(self)), *text;
 
   if (name == NULL)
     return NULL;
+  if (transport->file != NULL && transport->loop->closed)
+    activity = "open";
+  else if (transport->file != NULL)
+    activity = (writes ? transport->writing : transport->reading).watched ? "polling" : "idle";
   if (writes && transport->file != NULL && !transport->loop->closed)
     text = PyUnicode_FromFormat("<%U%s fd=%d %s bufsize=%zu>", name, state, transport->fd, activity,
                                 transport->queue.bytes);

@@ -8,6 +8,9 @@
 #include "loop.h"
 #include "transport.h"
 
+#define SPARE_MIN ((size_t)512)      /* bytes; smaller objects are allocated quickly, or shared by the interpreter */
+#define LARGE_MIN (READING_SIZE / 4) /* bytes; so an object that is kept takes four times its size at most */
+
 static struct transport *as_transport(PyObject *self) { return (struct transport *)self; }
 
 int reading_reserve(struct loop *loop) {
@@ -58,21 +61,67 @@ static int data_failed(struct transport *transport, const char *message) {
                                                 : transport_report(transport, message);
 }
 
+/* Where data is read to, of READING_SIZE bytes. */
+static char *read_memory(struct loop *loop) {
+  return loop->large != NULL ? PyBytes_AS_STRING(loop->large) : loop->read_buffer;
+}
+
+/* A bytes object of data in the memory that it was read to. To allocate it would be a fifth of what an echo costs us;
+   so it may be the one of the last time, if nobody has kept that. Much data is not copied: the object is the memory
+   that is read to, as long as nobody keeps such ones. Returns a new reference, or NULL with an exception. */
+static PyObject *bytes_of(struct loop *loop, const char *data, size_t size) {
+  PyObject *spare = loop->spare, *large = loop->large;
+
+  if (size >= LARGE_MIN && !loop->keeps_large) {
+    if (large == NULL && (large = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)READING_SIZE)) == NULL)
+      return NULL;
+    loop->large = NULL;
+    bytes_renew(large, data, size);
+    return large;
+  }
+  if (size < SPARE_MIN || size >= LARGE_MIN)
+    return PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
+  loop->spare = NULL;
+  if (spare != NULL && size <= loop->spare_room && size >= loop->spare_room / 2) {
+    bytes_renew(spare, data, size);
+    return spare;
+  }
+  Py_XDECREF(spare);
+  loop->spare_room = size;
+  return PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
+}
+
+/* Releases such an object after the call that it was made for. */
+static void release_bytes(struct loop *loop, PyObject *bytes) {
+  size_t size = (size_t)PyBytes_GET_SIZE(bytes);
+  bool kept = !bytes_are_unshared(bytes), was_large = size >= LARGE_MIN && !loop->keeps_large;
+
+  if (size >= LARGE_MIN)
+    loop->keeps_large = kept;
+  if (!kept && was_large && loop->large == NULL)
+    loop->large = bytes;
+  else if (!kept && size >= SPARE_MIN && size < LARGE_MIN && loop->spare == NULL)
+    loop->spare = bytes;
+  else
+    Py_DECREF(bytes);
+}
+
 /* For an asyncio.Protocol. */
 static int read_data(struct transport *transport) {
   struct loop *loop = transport->loop;
-  ssize_t count = receive(transport, loop->read_buffer, READING_SIZE);
+  char *memory = read_memory(loop);
+  ssize_t count = receive(transport, memory, READING_SIZE);
   PyObject *stack[3] = {NULL}, *result = NULL;
 
   if (count <= 0)
     return without_data(transport, count);
-  stack[2] = PyBytes_FromStringAndSize(loop->read_buffer, count);
+  stack[2] = bytes_of(loop, memory, (size_t)count);
   if (stack[2] == NULL)
     return transport_fatal(transport, transport->kind->read_failed);
   stack[1] = Py_NewRef(transport->protocol);
   result =
       PyObject_VectorcallMethod(loop->state->str_data_received, stack + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-  Py_DECREF(stack[2]);
+  release_bytes(loop, stack[2]);
   Py_DECREF(stack[1]);
   if (result == NULL)
     return data_failed(transport, transport->kind->data_failed);

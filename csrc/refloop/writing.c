@@ -338,3 +338,8 @@ const char writing_abort_doc[] = "abort($self, /)\n--\n\nClose at once; what is 
 PyObject *writing_abort(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   return none_or_error(transport_lose(as_transport(self), Py_None));
 }
+
+/* abort() with an exception for connection_lost(): asyncio's SSLProtocol calls it. */
+PyObject *writing_force_close(PyObject *self, PyObject *exception) {
+  return none_or_error(transport_lose(as_transport(self), exception));
+}

@@ -1,4 +1,4 @@
-"""The reference loop's core in C: scheduling, running, watched descriptors, sockets, signals' wake-up."""
+"""The reference loop's core in C: scheduling, running, watched descriptors, sockets, signals' wake-up, transports."""
 
 import asyncio
 import socket
