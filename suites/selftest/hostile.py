@@ -93,6 +93,19 @@ class Spins(_Hostile):
             pass
 
 
+class FailsAndNeverCloses(_Hostile):
+    failed = False
+
+    def attack(self) -> None:
+        self.failed = True
+        raise ValueError("before the end")
+
+    def close(self) -> None:
+        if self.failed:
+            threading.Event().wait()
+        super().close()
+
+
 class HoldsTheGil(_Hostile):
     def attack(self) -> None:
         ctypes.PyDLL(None).sleep(3600)

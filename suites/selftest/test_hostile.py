@@ -27,6 +27,7 @@ ATTACKS = {
     "Sleeps": ("hang", "deadline", "attack"),
     "Spins": ("hang", "deadline", "attack"),
     "HoldsTheGil": ("hang", "deadline", "attack"),
+    "FailsAndNeverCloses": ("hang", "deadline", "close"),
     "LeaksDescriptors": ("leak", "descriptor", ""),
     "LeaksThreads": ("leak", "stray", ""),
     "LeaksChildren": ("leak", "child process", ""),

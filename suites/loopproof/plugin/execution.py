@@ -59,7 +59,7 @@ class Execution:
         item.stash[_LASTING] = item.stash[LEAK] = False
         if self._box is not None:
             self._box.begin(note_of(item, case))
-        blackbox.arm(self._box, self._deadline_of(item) + GRACE)
+        self._arm(item)
         try:
             with Watch() as watch:
                 item.stash[_WATCH] = watch
@@ -67,6 +67,15 @@ class Execution:
         finally:
             blackbox.disarm()
             gc.freeze()  # what is left, reports mostly, would make each later collection slower than the last
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_exception_interact(self, node: pytest.Item | pytest.Collector) -> None:
+        """Watch on after a failure: pytest's plugin for faulthandler has just cancelled it, and teardown is to come."""
+        if isinstance(node, pytest.Item) and _WATCH in node.stash:
+            self._arm(node)
+
+    def _arm(self, item: pytest.Item) -> None:
+        blackbox.arm(self._box, self._deadline_of(item) + GRACE)
 
     def _deadline_of(self, item: pytest.Item) -> float:
         marker = item.get_closest_marker("deadline")

@@ -149,7 +149,7 @@ class HooksStay(Stock):
             raise
 
 
-@saboteur("LIFE-RUN_FOREVER-13")
+@saboteur("LIFE-RUN_FOREVER-13", "fail", "hang")
 class RefusalCleansUp(Stock):
     """Cleans up after a run also when it was refused: the running loop loses its mark."""
 
