@@ -10,12 +10,35 @@
 
 bool address_is_known(int family) { return family == AF_INET || family == AF_INET6 || family == AF_UNIX; }
 
-static PyObject *of_ipv4(const struct sockaddr_in *address) {
-  char host[INET_ADDRSTRLEN];
+/* Writes a byte in decimal digits; returns the end. */
+static char *put_byte(char *text, unsigned char byte) {
+  if (byte >= 100)
+    *text++ = (char)('0' + byte / 100);
+  if (byte >= 10)
+    *text++ = (char)('0' + byte / 10 % 10);
+  *text++ = (char)('0' + byte % 10);
+  return text;
+}
 
-  if (inet_ntop(AF_INET, &address->sin_addr, host, sizeof(host)) == NULL)
-    return PyErr_SetFromErrno(PyExc_OSError);
-  return Py_BuildValue("(si)", host, (int)ntohs(address->sin_port));
+/* A pair of what may be NULL: both references are stolen. */
+static PyObject *pair(PyObject *first, PyObject *second) {
+  PyObject *both = first != NULL && second != NULL ? PyTuple_Pack(2, first, second) : NULL;
+
+  Py_XDECREF(first);
+  Py_XDECREF(second);
+  return both;
+}
+
+/* By hand: each connection has several of these, and inet_ntop() is as slow as all else that a transport needs. */
+static PyObject *of_ipv4(const struct sockaddr_in *address) {
+  const unsigned char *bytes = (const unsigned char *)&address->sin_addr;
+  char host[INET_ADDRSTRLEN], *end = host;
+
+  for (int i = 0; i < 4; i++) {
+    end = put_byte(end, bytes[i]);
+    *end++ = '.';
+  }
+  return pair(PyUnicode_FromStringAndSize(host, end - host - 1), PyLong_FromLong(ntohs(address->sin_port)));
 }
 
 static PyObject *of_ipv6(const struct sockaddr_in6 *address) {

@@ -185,16 +185,12 @@ def test_addresses_that_cannot_be_bound() -> None:
 
     async def scene(_: Reports) -> None:
         refusals = []
-        for host in (taken[0], ["127.0.0.1", taken[0]], ELSEWHERE, [ELSEWHERE, "240.0.0.2"]):
+        for host in (taken[0], ["127.0.0.1", taken[0]], ELSEWHERE, [ELSEWHERE, ELSEWHERE]):
             before = faultkit.descriptors()
             with pytest.raises(OSError) as caught:  # noqa: PT011
                 await asyncio.get_running_loop().create_server(asyncio.Protocol, host, taken[1], reuse_address=False)
             assert faultkit.descriptors() == before
-            text = str(caught.value)
-            if text.startswith("could not"):
-                text, _, addresses = text.partition("[")
-                text += str(sorted(addresses))
-            refusals.append((type(caught.value), text))
+            refusals.append((type(caught.value), str(caught.value)))
         outcomes.append(refusals)
 
     with socket.create_server(("127.0.0.3", 0)) as server:
