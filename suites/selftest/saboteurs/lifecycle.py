@@ -24,7 +24,7 @@ class ReturnsWhenIdle(Stock):
         super()._run_once()
 
 
-@saboteur("LIFE-RUN_FOREVER-02")
+@saboteur("LIFE-RUN_FOREVER-02", "fail", "hang")
 class RunsNested(Stock):
     """Runs again inside its own run, as patched loops for notebooks do."""
 
@@ -33,7 +33,7 @@ class RunsNested(Stock):
             super()._check_running()
 
 
-@saboteur("LIFE-RUN_FOREVER-03")
+@saboteur("LIFE-RUN_FOREVER-03", "fail", "hang")
 class RunsInsideOthers(Stock):
     """Looks only at itself when it is started, not at whether another loop runs in the thread."""
 
@@ -116,7 +116,7 @@ class ForgetsTheQueue(Stock):
         self._ready.clear()
 
 
-@saboteur("LIFE-RUN_FOREVER-10")
+@saboteur("LIFE-RUN_FOREVER-10", "fail", "hang")
 class MarksAProxy(Stock):
     """Marks a wrapper of itself as the running loop."""
 

@@ -1,6 +1,7 @@
 """Loops with one bug each in which handles, callbacks and contexts they refer to, and for how long."""
 
 import asyncio
+import gc
 import sys
 from typing import Any
 
@@ -18,7 +19,7 @@ class HidesHandlesFromTheCollector(Base):
         self.hidden: list[Any] = []
 
     def _run_once(self) -> None:
-        self.hidden += [handle for handle in self._ready if handle._args and sys.getrefcount(handle) > 3]
+        self.hidden += [handle for handle in self._ready if handle._args and len(gc.get_referrers(handle)) > 1]
         super()._run_once()  # type: ignore[misc]
 
 
