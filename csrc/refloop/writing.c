@@ -264,10 +264,6 @@ PyObject *writing_writelines(PyObject *self, PyObject *list) {
     PyErr_SetString(PyExc_RuntimeError, "Cannot call writelines() after write_eof()");
     return NULL;
   }
-#if PY_VERSION_HEX >= 0x030C0000
-  if (transport->kind->half_open_writes && (result = PyObject_IsTrue(list)) <= 0)
-    return none_or_error(result);
-#endif
   if ((lines = lines_of(list)) == NULL)
     return NULL;
   if (PyTuple_GET_SIZE(lines) == 0 || (late = is_late(transport)) > 0)
