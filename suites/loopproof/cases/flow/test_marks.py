@@ -30,7 +30,6 @@ async def test_the_marks_of_a_new_transport(connect: Connect) -> None:
         ({"low": 1003}, 1003, 4012),
         ({"low": 0}, 0, 0),
         ({"high": None, "low": None}, 16 * 1024, 64 * 1024),
-        ({"high": 2**40}, 2**38, 2**40),
     ],
 )
 async def test_marks_that_are_set(connect: Connect, given: dict[str, int], low: int, high: int) -> None:
@@ -39,6 +38,15 @@ async def test_marks_that_are_set(connect: Connect, given: dict[str, int], low: 
     link.transport.set_write_buffer_limits(high=5, low=5)
     link.transport.set_write_buffer_limits(**given)
     assert link.transport.get_write_buffer_limits() == (low, high)
+
+
+@requires("FLOW-GET_WRITE_BUFFER_LIMITS-01", "FLOW-SET_WRITE_BUFFER_LIMITS-08")
+@on_streams()
+async def test_marks_beyond_32_bits(connect: Connect) -> None:
+    """A mark may be larger than 2 GiB, and than any buffer."""
+    link = await connect([hold()])
+    link.transport.set_write_buffer_limits(high=2**40)
+    assert link.transport.get_write_buffer_limits() == (2**38, 2**40)
 
 
 @requires("FLOW-SET_WRITE_BUFFER_LIMITS-08")

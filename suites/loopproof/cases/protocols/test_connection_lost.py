@@ -82,9 +82,20 @@ async def test_a_reset_while_the_transport_is_closing(connect: Connect) -> None:
 
 @requires("PROTO-CONNECTION_LOST-05")
 @on_streams()
-@pytest.mark.parametrize("where", ["connection_made", "connection_lost"])
-async def test_errors_of_the_first_and_the_last_callback(connect: Connect, reports: list[Report], where: str) -> None:
-    """An Exception of connection_made() or connection_lost() is reported once, and changes nothing else."""
+async def test_an_error_of_connection_made(connect: Connect, reports: list[Report]) -> None:
+    """An Exception of connection_made() is reported once, and changes nothing else: the connection works."""
+    await fail_in(connect, reports, "connection_made")
+
+
+@requires("PROTO-CONNECTION_LOST-05")
+@on_streams()
+async def test_an_error_of_connection_lost(connect: Connect, reports: list[Report]) -> None:
+    """An Exception of connection_lost() is reported once, and changes nothing else."""
+    await fail_in(connect, reports, "connection_lost")
+
+
+async def fail_in(connect: Connect, reports: list[Report], where: str) -> None:
+    """Let a callback raise, and check what becomes of it and of the connection."""
     error = ZeroDivisionError("mine")
 
     def fail(_: Any) -> None:
@@ -130,11 +141,21 @@ async def closed_behind_data(connect: Connect) -> Link:
 
 @requires("PROTO-CONNECTION_LOST-01", "PROTO-ORDER-02")
 @on_streams()
-@pytest.mark.parametrize("call", ["close", "pause_reading", "resume_reading", "write_eof"])
+@pytest.mark.parametrize("call", ["close", "pause_reading", "resume_reading"])
 async def test_a_transport_that_is_used_when_it_has_closed_behind_data(connect: Connect, call: str) -> None:
     """After a close() that had bytes to send, the lost transport can still be used, in vain."""
     link = await closed_behind_data(connect)
     getattr(link.transport, call)()
+    await polls()
+    assert link.names.count("connection_lost") == 1
+
+
+@requires("PROTO-CONNECTION_LOST-01", "PROTO-ORDER-02", "TRANS-WRITE_EOF-04")
+@on_streams()
+async def test_an_end_of_the_stream_when_the_transport_has_closed_behind_data(connect: Connect) -> None:
+    """After a close() that had bytes to send, write_eof() of the lost transport does nothing and raises nothing."""
+    link = await closed_behind_data(connect)
+    link.transport.write_eof()
     await polls()
     assert link.names.count("connection_lost") == 1
 

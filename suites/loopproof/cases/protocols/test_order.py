@@ -79,12 +79,25 @@ ENDS: dict[str, Callable[[Any], Any]] = {
 @requires("PROTO-ORDER-02", "PROTO-CONNECTION_LOST-01")
 @on_streams("tcp-client", "unix-server")
 @pytest.mark.parametrize("end", sorted(ENDS))
-@pytest.mark.parametrize("where", ["connection_made", "data_received", "eof_received", "buffer_updated", "get_buffer"])
+@pytest.mark.parametrize("where", ["connection_made", "data_received", "eof_received", "buffer_updated"])
 async def test_a_protocol_that_ends_the_connection_in_a_callback(connect: Connect, where: str, end: str) -> None:
     """After close() or abort() in a callback there is connection_lost(None), once, and after it nothing.
 
     Neither is called from inside the callback, and after connection_made() no data comes at all.
     """
+    await end_in(connect, where, end)
+
+
+@requires("PROTO-ORDER-02", "PROTO-CONNECTION_LOST-01")
+@on_streams("tcp-client", "unix-server")
+@pytest.mark.parametrize("end", sorted(ENDS))
+async def test_a_protocol_that_ends_the_connection_in_get_buffer(connect: Connect, end: str) -> None:
+    """The same holds for a protocol that ends the connection while it is asked for a buffer."""
+    await end_in(connect, "get_buffer", end)
+
+
+async def end_in(connect: Connect, where: str, end: str) -> None:
+    """End a connection in a callback, and check what is called after that."""
     buffered = where in ("buffer_updated", "get_buffer")
     kind = RecordingBufferedProtocol if buffered else RecordingProtocol
     link = await connect([send_pattern(1, 100_000), shutdown(), drain()], protocol=lambda: kind(on={where: ends(end)}))
@@ -109,10 +122,24 @@ def ends(how: str) -> Any:
 
 @requires("PROTO-ORDER-02")
 @on_streams("tcp-client", "unix-server")
-@pytest.mark.parametrize("call", ["close", "abort", "write", "pause_reading", "resume_reading", "write_eof"])
+@pytest.mark.parametrize("call", ["close", "abort", "pause_reading", "resume_reading"])
 async def test_a_transport_used_in_connection_lost_and_after(connect: Connect, call: str) -> None:
     """What is called on a transport whose connection is lost raises nothing and leads to no callback."""
-    await use_when_lost(connect, lambda transport: getattr(transport, call)(*([b"late"] if call == "write" else [])))
+    await use_when_lost(connect, lambda transport: getattr(transport, call)())
+
+
+@requires("PROTO-ORDER-02", "TRANS-WRITE-06")
+@on_streams("tcp-client", "unix-server")
+async def test_a_write_in_connection_lost_and_after(connect: Connect) -> None:
+    """write() to a transport whose connection is lost raises nothing and leads to no callback."""
+    await use_when_lost(connect, lambda transport: transport.write(b"late"))
+
+
+@requires("PROTO-ORDER-02", "TRANS-WRITE_EOF-04")
+@on_streams("tcp-client", "unix-server")
+async def test_an_end_of_the_stream_in_connection_lost_and_after(connect: Connect) -> None:
+    """write_eof() of a transport whose connection is lost raises nothing and leads to no callback."""
+    await use_when_lost(connect, lambda transport: transport.write_eof())
 
 
 @requires("PROTO-ORDER-02", "TRANS-WRITELINES-05")
