@@ -38,6 +38,11 @@ class Execution:
         gc.freeze()
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Give back to the collector what was taken out: plugins that end after the run may ask it for referrers."""
+        gc.unfreeze()
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Run a case; once more if it left a resource of the process behind.
 
