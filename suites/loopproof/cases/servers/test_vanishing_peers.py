@@ -72,13 +72,11 @@ async def test_peers_that_are_gone_before_they_are_accepted(serve: Serve, how: s
 async def test_many_that_wait(serve: Serve, backlog: int, tmp_path: Any) -> None:
     """All connections that wait when serving begins are accepted, however small the backlog is."""
     listener = listening(serve.kind, str(tmp_path))
-    clients = [socket.socket(listener.family) for _ in range(50)]
-    for client in clients:
-        client.connect(listener.getsockname())
-    service = await serve(sock=listener, backlog=backlog)
+    service = await serve(sock=listener, start_serving=False, backlog=backlog)
+    for _ in range(50):
+        service.knock()
+    await service.server.start_serving()
     await service.made_connection(50)
-    for client in clients:
-        client.close()
 
 
 @requires("SERV-CREATE_SERVER-32")
@@ -86,17 +84,15 @@ async def test_many_that_wait(serve: Serve, backlog: int, tmp_path: Any) -> None
 async def test_many_that_wait_do_not_take_a_poll_each(serve: Serve, tmp_path: Any) -> None:
     """Connections that wait are accepted several at a time: for 50 of them the loop polls less than 50 times."""
     listener = listening(serve.kind, str(tmp_path))
-    clients = [socket.socket(listener.family) for _ in range(50)]
-    for client in clients:
-        client.connect(listener.getsockname())
-    service = await serve(sock=listener)
+    service = await serve(sock=listener, start_serving=False)
+    for _ in range(50):
+        service.knock()
+    await service.server.start_serving()
     turns = 0
     while len(service.connected) < 50:
         assert turns < 50, f"{len(service.connected)} connections after {turns} polls"
         await asyncio.sleep(0)
         turns += 1
-    for client in clients:
-        client.close()
 
 
 def failing(kind: type[BaseException], times: int = 1000) -> Any:
