@@ -174,3 +174,8 @@ def listening(kind: str = "tcp", folder: str = "") -> socket.socket:
         listener.bind(("127.0.0.1", 0))
     listener.listen(128)
     return listener
+
+
+def sockets() -> set[int]:
+    """Return the inodes of the sockets that this process has: what a call that failed may not have left open."""
+    return {inode for kind, _, inode in faultkit.descriptors().values() if kind == "socket"}

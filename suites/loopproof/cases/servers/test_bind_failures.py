@@ -6,18 +6,12 @@ from typing import Any
 
 import pytest
 
-from loopproof import faultkit
 from loopproof.authoring import Serve, needs, on_servers, raises, requires
-from loopproof.authoring.serving import listening
+from loopproof.authoring.serving import listening, sockets
 from loopproof.faultkit import Injector, fail
 
 ELSEWHERE = "192.0.2.77"
 """An address for documentation (RFC 5737), which this host does not have."""
-
-
-def sockets() -> set[int]:
-    """Return the inodes of the sockets that this process has."""
-    return {inode for kind, _, inode in faultkit.descriptors().values() if kind == "socket"}
 
 
 @requires("SERV-CREATE_SERVER-20", "SERV-CREATE_SERVER-22")

@@ -10,6 +10,7 @@ import pytest
 
 from loopproof import faultkit
 from loopproof.authoring import Serve, on_servers, raises, requires, until
+from loopproof.authoring.serving import sockets
 
 
 def stale(path: str) -> None:
@@ -38,7 +39,7 @@ async def test_a_stale_file_is_replaced(serve: Serve, as_bytes: bool) -> None:
 @on_servers("unix")
 @pytest.mark.parametrize("kind", ["file", "directory", "fifo", "link to a file"])
 async def test_a_foreign_file_is_left_alone(serve: Serve, kind: str) -> None:
-    """What is no socket raises OSError EADDRINUSE, stays as it is, and no descriptor is left open."""
+    """What is no socket raises OSError EADDRINUSE, stays as it is, and no socket is left open."""
     path = pathlib.Path(serve.path())
     if kind == "directory":
         path.mkdir()
@@ -49,11 +50,11 @@ async def test_a_foreign_file_is_left_alone(serve: Serve, kind: str) -> None:
     else:
         path.with_name("target").write_text("precious")
         path.symlink_to(path.with_name("target"))
-    before, open_before = os.lstat(path), faultkit.descriptors()
+    before, open_before = os.lstat(path), sockets()
     with raises(OSError) as caught:
         await serve(path=str(path))
     assert getattr(caught.value, "errno", None) == errno.EADDRINUSE, f"the error is {caught.value!r}"
-    assert faultkit.descriptors() == open_before
+    assert sockets() == open_before
     assert os.lstat(path).st_ino == before.st_ino
     assert kind in ("directory", "fifo") or path.read_text() == "precious"
 
@@ -73,14 +74,14 @@ async def test_the_error_names_the_path(serve: Serve) -> None:
 @on_servers("unix")
 @pytest.mark.parametrize("below", ["missing/socket", "file/socket"])
 async def test_a_path_that_cannot_be(serve: Serve, below: str, logged: list[Any]) -> None:
-    """A path in a folder that does not exist, or below a file, raises OSError, and no descriptor is left open."""
+    """A path in a folder that does not exist, or below a file, raises OSError, and no socket is left open."""
     folder = pathlib.Path(serve.path())
     folder.mkdir()
     (folder / "file").touch()
-    before = faultkit.descriptors()
+    before = sockets()
     with raises(FileNotFoundError, NotADirectoryError):
         await serve(path=str(folder / below))
-    assert faultkit.descriptors() == before
+    assert sockets() == before
     logged.clear()  # that the file below could not be looked at may be told there
 
 

@@ -16,7 +16,7 @@ from loopproof.authoring.cancellation import Turns
 from loopproof.authoring.certificates import certificate, client_context
 from loopproof.authoring.history import RecordingProtocol
 from loopproof.authoring.links import LIFE, Link, Step, polls
-from loopproof.authoring.serving import listening
+from loopproof.authoring.serving import listening, sockets
 from loopproof.faultkit import accept, drain, expect, expect_eof, hold, send, tls_handshake, tls_server
 
 from .test_unix_servers import KINDS, abstract
@@ -118,7 +118,7 @@ async def test_a_given_socket(loop: Any, tmp_path: pathlib.Path, blocking: bool)
     ],
 )
 async def test_a_path_where_nobody_listens(loop: Any, tmp_path: pathlib.Path, kind: str, expected: Any) -> None:
-    """The exception tells why there is no connection; the factory is not called, and no descriptor is left open."""
+    """The exception tells why there is no connection, and no socket is left open."""
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM if kind == "datagram" else socket.SOCK_STREAM) as other:
         if kind in ("unused", "datagram"):
@@ -132,10 +132,20 @@ async def test_a_path_where_nobody_listens(loop: Any, tmp_path: pathlib.Path, ki
             path /= "socket"
         elif kind == "too long":
             path /= "x" * 120
-        before = faultkit.descriptors()
+        before = sockets()
         with raises(*(expected if isinstance(expected, tuple) else (expected,))):
-            await loop.create_unix_connection(lambda: pytest.fail("the factory was called"), str(path))
-        await until(lambda: faultkit.descriptors() == before, "the end of the socket")
+            await loop.create_unix_connection(RecordingProtocol, str(path))
+        await until(lambda: sockets() == before, "the end of the socket")
+
+
+@requires("UNIX-CREATE_UNIX_CONNECTION-13")
+@needs("unix")
+async def test_no_protocol_without_a_connection(loop: Any, tmp_path: pathlib.Path) -> None:
+    """The factory is called once there is a connection, and not where there is none."""
+    made: list[RecordingProtocol] = []
+    with raises(FileNotFoundError):
+        await loop.create_unix_connection(lambda: made.append(RecordingProtocol()), str(tmp_path / "missing"))
+    assert made == [], "the factory was called although there is no connection"
 
 
 @requires("UNIX-CREATE_UNIX_CONNECTION-09")
@@ -150,9 +160,9 @@ async def test_the_error_has_its_number(loop: Any, tmp_path: pathlib.Path) -> No
 @requires("UNIX-CREATE_UNIX_CONNECTION-10")
 @needs("unix")
 async def test_cancellation_at_every_turn(loop: Any, tmp_path: pathlib.Path) -> None:
-    """Cancelled at any turn, create_unix_connection() ends with CancelledError and leaves no descriptor open."""
+    """Cancelled at any turn, create_unix_connection() ends with CancelledError and leaves no socket open."""
     with listening("unix", str(tmp_path)) as listener:
-        before = faultkit.descriptors()
+        before = sockets()
         turns = Turns()
         for _ in turns:
             made: list[RecordingProtocol] = []
@@ -167,7 +177,7 @@ async def test_cancellation_at_every_turn(loop: Any, tmp_path: pathlib.Path) -> 
             for protocol in made:
                 await until(lambda p=protocol: p.transport is None or p.closed.is_set(), "connection_lost()")  # type: ignore[misc]
                 protocol.history.check()
-            await until(lambda: faultkit.descriptors() == before, "the end of the socket")
+            await until(lambda: sockets() == before, "the end of the socket")
 
 
 @requires("UNIX-CREATE_UNIX_CONNECTION-11")
@@ -204,8 +214,11 @@ async def test_a_factory_that_raises(loop: Any, tmp_path: pathlib.Path) -> None:
     def fail() -> Any:
         raise ZeroDivisionError
 
-    with peer_at(str(tmp_path / "socket"), [expect_eof()]), raises(ZeroDivisionError):
-        await loop.create_unix_connection(fail, str(tmp_path / "socket"))
+    with listening("unix", str(tmp_path)) as listener:
+        before = sockets()
+        with raises(ZeroDivisionError):
+            await loop.create_unix_connection(fail, listener.getsockname())
+        await until(lambda: sockets() == before, "the end of the socket", 100)
 
 
 @requires("UNIX-CREATE_UNIX_CONNECTION-01")
@@ -224,10 +237,10 @@ async def test_connections_over_tls(loop: Any, tmp_path: pathlib.Path) -> None:
 @requires("UNIX-CREATE_UNIX_CONNECTION-10")
 @needs("unix", "tls")
 async def test_a_handshake_that_fails(loop: Any, tmp_path: pathlib.Path) -> None:
-    """A peer that ends the connection in the handshake leads to an OSError, and no descriptor is left open."""
+    """A peer that ends the connection in the handshake leads to an OSError, and no socket is left open."""
     path = str(tmp_path / "socket")
     with peer_at(path, [hold()]) as peer:
-        before = faultkit.descriptors()
+        before = sockets()
         connecting = loop.create_unix_connection(
             RecordingProtocol, path, ssl=client_context(), server_hostname="unix.example"
         )
@@ -237,4 +250,4 @@ async def test_a_handshake_that_fails(loop: Any, tmp_path: pathlib.Path) -> None
         with raises(OSError):
             await task
         del task
-        await until(lambda: len(faultkit.descriptors()) <= len(before), "the end of the socket")
+        await until(lambda: len(sockets()) <= len(before), "the end of the socket")
