@@ -3,6 +3,20 @@
 from .concurrency import Background, loop_in_thread
 from .expectations import raises
 from .links import Connect, Link, until
-from .marks import needs, on_streams, requires
+from .marks import needs, on_servers, on_streams, requires
+from .serving import Serve, Service
 
-__all__ = ["Background", "Connect", "Link", "loop_in_thread", "needs", "on_streams", "raises", "requires", "until"]
+__all__ = [
+    "Background",
+    "Connect",
+    "Link",
+    "Serve",
+    "Service",
+    "loop_in_thread",
+    "needs",
+    "on_servers",
+    "on_streams",
+    "raises",
+    "requires",
+    "until",
+]

@@ -1,5 +1,9 @@
-"""Expected exceptions, without pytest, so that a reproducer needs the standard library alone."""
+"""Expected exceptions and warnings, without pytest, so that a reproducer needs the standard library alone."""
 
+import contextlib
+import gc
+import warnings
+from collections.abc import Iterator
 from types import TracebackType
 
 
@@ -25,3 +29,12 @@ class raises:
             raise AssertionError(f"expected {names}, nothing was raised")
         self.value = value
         return isinstance(value, self.kinds)
+
+
+@contextlib.contextmanager
+def left_to_the_collector() -> Iterator[None]:
+    """Let the loop leave sockets to the garbage collector in the block: that it may not is another case."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .links import Connect
+from .serving import Serve
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
 Report = dict[str, Any]
@@ -91,3 +92,11 @@ def connect(loop: asyncio.AbstractEventLoop, stream: str) -> Iterator[Connect]:
     yield connect
     if not loop.is_closed():
         loop.run_until_complete(connect.close())
+
+
+def serve(loop: asyncio.AbstractEventLoop, server: str) -> Iterator[Serve]:
+    """Makes servers of the kind that a case is parametrized with (``@on_servers``); they end with the case."""
+    serve = Serve(loop, server)
+    yield serve
+    if not loop.is_closed():
+        loop.run_until_complete(serve.close())

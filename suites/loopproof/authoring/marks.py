@@ -61,6 +61,20 @@ def on_streams(*kinds: str) -> Callable[[Case], Case]:
     return mark
 
 
+_SERVERS = {"tcp": "servers", "unix": "unix"}
+
+
+def on_servers(*kinds: str) -> Callable[[Case], Case]:
+    """Run a case on each kind of server, or on the named ones; its fixture ``serve`` makes such servers."""
+
+    def mark(function: Case) -> Case:
+        chosen = [pytest.param(kind, marks=pytest.mark.needs(_SERVERS[kind])) for kind in kinds or _SERVERS]
+        marked: Case = pytest.mark.parametrize("server", chosen)(function)
+        return marked
+
+    return mark
+
+
 def _on_loop(function: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(function)
     takes_loop = "loop" in signature.parameters

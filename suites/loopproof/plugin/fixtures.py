@@ -11,6 +11,7 @@ loop = pytest.fixture(fixtures.loop)
 reports = pytest.fixture(fixtures.reports)
 logged = pytest.fixture(fixtures.logged)
 connect = pytest.fixture(fixtures.connect)
+serve = pytest.fixture(fixtures.serve)
 
 
 class RunFixtures:
