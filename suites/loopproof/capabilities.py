@@ -36,6 +36,7 @@ CAPABILITIES: Mapping[str, Capability] = {
     "sock_sendfile": _having("files sent over sockets", "sock_sendfile"),
     "executor": _having("functions run in threads", "run_in_executor"),
     "dns": _having("name resolution", "getaddrinfo", "getnameinfo"),
+    "resolver": _having("names resolved by socket.getaddrinfo(), so that somebody else can answer"),
     "asyncgens": _having("asynchronous generators closed with the loop", "shutdown_asyncgens"),
     "debug": _having("debug mode", "set_debug"),
 }

@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import ipaddress
 import os
 import socket
 import sys
@@ -51,6 +52,22 @@ def ipv6() -> str | None:
     except OSError as error:
         return f"::1 cannot be bound ({error.strerror})"
     return None
+
+
+@_feature
+def link_local() -> str | None:
+    """An interface with an IPv6 link-local address."""
+    return None if link_local_addresses() else "no interface has one"
+
+
+def link_local_addresses() -> list[str]:
+    """Return the IPv6 link-local addresses of this machine, each with the name of its interface as its scope."""
+    try:
+        lines = Path("/proc/net/if_inet6").read_text().splitlines()
+    except OSError:
+        return []
+    fields = [line.split() for line in lines]
+    return [f"{ipaddress.IPv6Address(int(field[0], 16))}%{field[5]}" for field in fields if field[0][:3] == "fe8"]
 
 
 @_feature

@@ -1,10 +1,11 @@
-"""The descriptor oracle: it notices a loop that uses a descriptor number that belongs to somebody else by now."""
+"""The descriptor oracle: it notices a loop that leaves a descriptor open, or uses a number that is somebody else's."""
 
 import fcntl
 import socket
 from types import TracebackType
 
 from .. import faultkit
+from .links import until
 
 _CANARY = b"not yours"
 _AWAY = 512
@@ -107,3 +108,30 @@ def _watched(epoll: int) -> tuple[tuple[int, int], ...]:
         return faultkit.descriptor(epoll).watches
     except OSError:  # closed meanwhile
         return ()
+
+
+def opened_since(before: dict[int, tuple[str, int, int]]) -> list[str]:
+    """Return what is open and was not at the time of a `faultkit.descriptors()`, one line each."""
+    found = []
+    for number, identity in faultkit.descriptors().items():
+        if before.get(number) != identity:
+            try:
+                now = faultkit.descriptor(number)
+            except OSError:  # closed meanwhile
+                continue
+            found.append(f"descriptor {number}: {now.target} {now.local or ''} -> {now.remote or ''}")
+    return found
+
+
+async def closed_since(before: dict[int, tuple[str, int, int]], what: str) -> None:
+    """Let the loop run until nothing is open that was not at the time of a `faultkit.descriptors()`.
+
+    Raises AssertionError that names what stays open after ``what``.
+    """
+    try:
+        await until(lambda: not opened_since(before), "")
+    except AssertionError:
+        left = opened_since(before)
+    else:
+        return
+    raise AssertionError(f"{what} leaves open: {'; '.join(left)}")

@@ -1,9 +1,10 @@
 """Links: a stream transport of the loop under test with a protocol that records, and a peer at its other end."""
 
 import asyncio
+import contextlib
 import socket
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 from loopproof import faultkit
@@ -40,6 +41,37 @@ async def polls(times: int = 10) -> None:
     """Let the loop poll so often: what is about to happen has happened then."""
     for _ in range(times):
         await asyncio.sleep(0.001)
+
+
+@contextlib.contextmanager
+def unverified(peer: faultkit.Peer) -> Iterator[faultkit.Peer]:
+    """Stop a peer at the end of the block, wherever it is: what it did is of no account."""
+    try:
+        yield peer
+    finally:
+        peer.stop()
+
+
+async def ended(transport: Any, protocol: Any) -> Exception | None:
+    """Abort a transport, let the loop run until connection_lost(), and check what the protocol was told in all.
+
+    Returns the argument of connection_lost(). Raises AssertionError that names what no loop may do.
+    """
+    transport.abort()
+    await until(protocol.closed.is_set, "connection_lost() after abort()")
+    await asyncio.sleep(0)  # for loops that close the socket behind connection_lost()
+    protocol.history.check()
+    error: Exception | None = protocol.error
+    return error
+
+
+async def warmed_up(loop: asyncio.AbstractEventLoop) -> dict[int, tuple[str, int, int]]:
+    """Make and end a connection, so that what a loop opens once is open; return `faultkit.descriptors()` then."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        await ended(*await loop.create_connection(RecordingProtocol, sock=ours))
+    await until(lambda: ours.fileno() == -1, "the end of the socket after connection_lost()")
+    return faultkit.descriptors()
 
 
 class Link:

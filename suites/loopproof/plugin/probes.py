@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..authoring.resolution import HOST, Resolver
+
 Loop = asyncio.AbstractEventLoop
 PROBES: dict[str, Callable[[Loop], None]] = {}
 """The attempts by the name of the capability. Each gets a fresh loop that is closed after it."""
@@ -234,6 +236,18 @@ async def dns(loop: Loop) -> None:
     """getaddrinfo() and getnameinfo()."""
     await loop.getaddrinfo("127.0.0.1", 80)
     await loop.getnameinfo(("127.0.0.1", 80), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+
+
+@_probe
+async def resolver(loop: Loop) -> None:
+    """create_connection() to a name that socket.getaddrinfo() alone knows."""
+    with _listener() as listener, Resolver({HOST: [listener.getsockname()]}):
+        try:
+            transport, _ = await loop.create_connection(asyncio.Protocol, HOST, 1)
+        except socket.gaierror as error:
+            raise NotImplementedError from error
+        transport.close()
+        await asyncio.sleep(0)
 
 
 @_probe
