@@ -1,7 +1,7 @@
 """Cancellation at every turn: a coroutine of the loop under test is cancelled in each state that it goes through."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from .links import until
@@ -31,19 +31,38 @@ class Turns:
                 return
         raise AssertionError(f"the coroutine has more than {_MOST} turns")
 
-    async def cancel(self, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+    async def cancel(self, coroutine: Awaitable[Any]) -> "asyncio.Task[Any]":
         """Run the coroutine as a task, cancel it at the present turn, and return the task once it is done.
 
         Raises AssertionError if it does not end, or if it was cancelled and does not end with CancelledError.
         """
-        task = asyncio.ensure_future(coroutine)
+        task = await self.try_to_cancel(coroutine)
+        if not self._over and not task.cancelled():
+            outcome = task.exception() or task.result()
+            raise AssertionError(f"cancelled at its turn {self._turn}, the coroutine ended with {outcome!r}")
+        return task
+
+    async def try_to_cancel(self, coroutine: Awaitable[Any]) -> "asyncio.Task[Any]":
+        """Do the same with a coroutine that may be about to succeed, and then does; the task tells how it ended."""
+        task: asyncio.Task[Any] = asyncio.ensure_future(coroutine)  # type: ignore[assignment]
         for turn in range(self._turn):
             if task.done():
                 break
             await asyncio.sleep(0.001 if turn > 10 else 0)
         self._over = not task.cancel()
         await until(task.done, f"the end of the coroutine that was cancelled at its turn {self._turn}")
-        if not self._over and not task.cancelled():
-            outcome = task.exception() or task.result()
-            raise AssertionError(f"cancelled at its turn {self._turn}, the coroutine ended with {outcome!r}")
         return task
+
+
+Cancel = Callable[[Awaitable[Any]], Awaitable["asyncio.Task[Any]"]]
+
+
+async def at_every_turn(scenario: Callable[[Cancel], Awaitable[None]]) -> None:
+    """Run ``scenario(cancel)`` with a cancel one turn later each time, until the operation is over by then.
+
+    The scenario makes what it needs, awaits ``cancel(operation)`` once, looks at the finished task that this returns
+    (see `Turns.try_to_cancel`), and checks that nothing leaked and nothing was lost.
+    """
+    turns = Turns()
+    for _ in turns:
+        await scenario(turns.try_to_cancel)
