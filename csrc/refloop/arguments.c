@@ -24,8 +24,8 @@ static int missing(const char *method, PyObject *name) {
   return -1;
 }
 
-int arguments_of_call(struct core_state *state, const struct signature *signature, PyObject *const *args,
-                      Py_ssize_t nargs, PyObject *keywords, struct call *call) {
+int arguments_of_call_by_name(struct core_state *state, const struct signature *signature, PyObject *const *args,
+                              Py_ssize_t nargs, PyObject *keywords, struct call *call) {
   Py_ssize_t named = keywords != NULL ? PyTuple_GET_SIZE(keywords) : 0, used = 0;
 
   memset(call, 0, sizeof(*call));

@@ -25,9 +25,24 @@ struct call {
   Py_ssize_t nargs;
 };
 
+/* What arguments_of_call() does when some are given by name, or missing. */
+int arguments_of_call_by_name(struct core_state *state, const struct signature *signature, PyObject *const *args,
+                              Py_ssize_t nargs, PyObject *keywords, struct call *call);
+
 /* Sorts the arguments of a vectorcall. Returns 0, or -1 with an exception. */
-int arguments_of_call(struct core_state *state, const struct signature *signature, PyObject *const *args,
-                      Py_ssize_t nargs, PyObject *keywords, struct call *call);
+static inline int arguments_of_call(struct core_state *state, const struct signature *signature, PyObject *const *args,
+                                    Py_ssize_t nargs, PyObject *keywords, struct call *call) {
+  Py_ssize_t place = signature->first != NULL; /* of the callback */
+
+  if (keywords != NULL || nargs <= place)
+    return arguments_of_call_by_name(state, signature, args, nargs, keywords, call);
+  call->first = place ? args[0] : NULL;
+  call->callback = args[place];
+  call->context = NULL;
+  call->args = args + place + 1;
+  call->nargs = nargs - place - 1;
+  return 0;
+}
 
 /* The arguments of a method whose parameters have these names; the last ones need not be given. Puts them in values[],
    borrowed, NULL for what was not given. Returns 0, or -1 with an exception. */
