@@ -6,6 +6,7 @@
 #include <Python.h>
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "state.h"
 
@@ -25,7 +26,15 @@ struct call {
   Py_ssize_t nargs;
 };
 
-/* What arguments_of_call() does when some are given by name, or missing. */
+/* Whether a keyword is the name of a parameter. asyncio's own keywords are not interned: equal ones are common. */
+static inline bool argument_is_named(PyObject *keyword, PyObject *name) {
+  return keyword == name || (PyUnicode_GET_LENGTH(keyword) == PyUnicode_GET_LENGTH(name) &&
+                             PyUnicode_KIND(keyword) == PyUnicode_KIND(name) &&
+                             memcmp(PyUnicode_DATA(keyword), PyUnicode_DATA(name),
+                                    (size_t)PyUnicode_GET_LENGTH(name) * PyUnicode_KIND(name)) == 0);
+}
+
+/* What arguments_of_call() does when others than the context are given by name, or some are missing. */
 int arguments_of_call_by_name(struct core_state *state, const struct signature *signature, PyObject *const *args,
                               Py_ssize_t nargs, PyObject *keywords, struct call *call);
 
@@ -33,12 +42,14 @@ int arguments_of_call_by_name(struct core_state *state, const struct signature *
 static inline int arguments_of_call(struct core_state *state, const struct signature *signature, PyObject *const *args,
                                     Py_ssize_t nargs, PyObject *keywords, struct call *call) {
   Py_ssize_t place = signature->first != NULL; /* of the callback */
+  bool context = keywords != NULL && signature->context && PyTuple_GET_SIZE(keywords) == 1 &&
+                 argument_is_named(PyTuple_GET_ITEM(keywords, 0), state->str_context);
 
-  if (keywords != NULL || nargs <= place)
+  if ((keywords != NULL && !context) || nargs <= place)
     return arguments_of_call_by_name(state, signature, args, nargs, keywords, call);
   call->first = place ? args[0] : NULL;
   call->callback = args[place];
-  call->context = NULL;
+  call->context = context ? args[nargs] : NULL;
   call->args = args + place + 1;
   call->nargs = nargs - place - 1;
   return 0;
