@@ -4,10 +4,6 @@
 
 #include <string.h>
 
-static bool is_named(PyObject *keyword, PyObject *name) {
-  return keyword == name || PyUnicode_Compare(keyword, name) == 0;
-}
-
 /* Puts an argument that was given by name in its place; NULL if there is none for it. */
 static int place_keyword(const char *method, PyObject *keyword, PyObject *value, PyObject **place) {
   if (place == NULL)
@@ -24,8 +20,8 @@ static int missing(const char *method, PyObject *name) {
   return -1;
 }
 
-int arguments_of_call(struct core_state *state, const struct signature *signature, PyObject *const *args,
-                      Py_ssize_t nargs, PyObject *keywords, struct call *call) {
+int arguments_of_call_by_name(struct core_state *state, const struct signature *signature, PyObject *const *args,
+                              Py_ssize_t nargs, PyObject *keywords, struct call *call) {
   Py_ssize_t named = keywords != NULL ? PyTuple_GET_SIZE(keywords) : 0, used = 0;
 
   memset(call, 0, sizeof(*call));
@@ -39,11 +35,11 @@ int arguments_of_call(struct core_state *state, const struct signature *signatur
     PyObject *keyword = PyTuple_GET_ITEM(keywords, i);
     PyObject **place = NULL;
 
-    if (signature->context && is_named(keyword, state->str_context))
+    if (signature->context && argument_is_named(keyword, state->str_context))
       place = &call->context;
-    else if (is_named(keyword, state->str_callback))
+    else if (argument_is_named(keyword, state->str_callback))
       place = &call->callback;
-    else if (signature->first != NULL && is_named(keyword, signature->first))
+    else if (signature->first != NULL && argument_is_named(keyword, signature->first))
       place = &call->first;
     if (place_keyword(signature->method, keyword, args[nargs + i], place) < 0)
       return -1;
@@ -68,7 +64,7 @@ int arguments_by_name(const char *method, PyObject *const *names, int count, int
     PyObject *keyword = PyTuple_GET_ITEM(keywords, i), **place = NULL;
 
     for (int j = 0; j < count && place == NULL; j++) {
-      if (is_named(keyword, names[j]))
+      if (argument_is_named(keyword, names[j]))
         place = &values[j];
     }
     if (place_keyword(method, keyword, args[nargs + i], place) < 0)

@@ -6,6 +6,7 @@
 #include <Python.h>
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "state.h"
 
@@ -25,9 +26,34 @@ struct call {
   Py_ssize_t nargs;
 };
 
+/* Whether a keyword is the name of a parameter. asyncio's own keywords are not interned: equal ones are common. */
+static inline bool argument_is_named(PyObject *keyword, PyObject *name) {
+  return keyword == name || (PyUnicode_GET_LENGTH(keyword) == PyUnicode_GET_LENGTH(name) &&
+                             PyUnicode_KIND(keyword) == PyUnicode_KIND(name) &&
+                             memcmp(PyUnicode_DATA(keyword), PyUnicode_DATA(name),
+                                    (size_t)PyUnicode_GET_LENGTH(name) * PyUnicode_KIND(name)) == 0);
+}
+
+/* What arguments_of_call() does when others than the context are given by name, or some are missing. */
+int arguments_of_call_by_name(struct core_state *state, const struct signature *signature, PyObject *const *args,
+                              Py_ssize_t nargs, PyObject *keywords, struct call *call);
+
 /* Sorts the arguments of a vectorcall. Returns 0, or -1 with an exception. */
-int arguments_of_call(struct core_state *state, const struct signature *signature, PyObject *const *args,
-                      Py_ssize_t nargs, PyObject *keywords, struct call *call);
+static inline int arguments_of_call(struct core_state *state, const struct signature *signature, PyObject *const *args,
+                                    Py_ssize_t nargs, PyObject *keywords, struct call *call) {
+  Py_ssize_t place = signature->first != NULL; /* of the callback */
+  bool context = keywords != NULL && signature->context && PyTuple_GET_SIZE(keywords) == 1 &&
+                 argument_is_named(PyTuple_GET_ITEM(keywords, 0), state->str_context);
+
+  if ((keywords != NULL && !context) || nargs <= place)
+    return arguments_of_call_by_name(state, signature, args, nargs, keywords, call);
+  call->first = place ? args[0] : NULL;
+  call->callback = args[place];
+  call->context = context ? args[nargs] : NULL;
+  call->args = args + place + 1;
+  call->nargs = nargs - place - 1;
+  return 0;
+}
 
 /* The arguments of a method whose parameters have these names; the last ones need not be given. Puts them in values[],
    borrowed, NULL for what was not given. Returns 0, or -1 with an exception. */

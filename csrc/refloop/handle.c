@@ -11,7 +11,7 @@
 #include "loop.h"
 #include "state.h"
 
-#define FREE_HANDLES_MAX 256
+#define FREE_HANDLES_MAX 1024 /* of each type: about as many as a burst of calls has in flight */
 
 static struct handle *allocate(struct core_state *state, bool timer) {
   PyTypeObject *type = timer ? state->timer_handle_type : state->handle_type;

@@ -233,13 +233,74 @@ static PyObject *set_debug(PyObject *self, PyObject *enabled) {
   Py_RETURN_NONE;
 }
 
-static PyMethodDef loop_methods[] = {
+static PyMethodDef loop_life_methods[] = {
     {"close", loop_close, METH_NOARGS, close_doc},
     {"is_closed", is_closed, METH_NOARGS, is_closed_doc},
     {"_check_closed", check_open, METH_NOARGS, check_open_doc},
-    {"time", loop_time, METH_NOARGS, time_doc},
     {"get_debug", get_debug, METH_NOARGS, get_debug_doc},
     {"set_debug", set_debug, METH_O, set_debug_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMethodDef *const method_tables[] = {loop_life_methods, loop_run_methods,  loop_schedule_methods,
+                                             loop_task_methods, loop_sock_methods, loop_watch_methods};
+
+/* Whether a class derived from the loop's type has another attribute of this name. Returns -1 with an exception. */
+static int overrides(struct core_state *state, PyTypeObject *type, const char *name) {
+  PyObject *ours = PyObject_GetAttrString((PyObject *)state->loop_type, name);
+  PyObject *its = ours != NULL ? PyObject_GetAttrString((PyObject *)type, name) : NULL;
+  int different = its == NULL ? -1 : its != ours;
+
+  Py_XDECREF(ours);
+  Py_XDECREF(its);
+  return different;
+}
+
+/* Gives methods to a class, the loop's type or one derived from that; not those that it overrides. */
+static int add_methods(struct core_state *state, PyTypeObject *type, PyMethodDef *methods) {
+  for (PyMethodDef *method = methods; method->ml_name != NULL; method++) {
+    PyObject *descriptor;
+    int overridden = 0;
+
+    if (type != state->loop_type && (overridden = overrides(state, type, method->ml_name)) < 0)
+      return -1;
+    if (overridden)
+      continue;
+    if ((descriptor = PyDescr_NewMethod(type, method)) == NULL)
+      return -1;
+    if (PyObject_SetAttrString((PyObject *)type, method->ml_name, descriptor) < 0) {
+      Py_DECREF(descriptor);
+      return -1;
+    }
+    Py_DECREF(descriptor);
+  }
+  return 0;
+}
+
+static int add_all_methods(struct core_state *state, PyTypeObject *type) {
+  for (size_t i = 0; i < sizeof(method_tables) / sizeof(*method_tables); i++) {
+    if (add_methods(state, type, method_tables[i]) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+PyDoc_STRVAR(own_methods_doc, "_own_methods($type, /)\n--\n\n"
+                              "Have a derived class own what it inherits from here: the interpreter calls methods\n"
+                              "faster that belong to the very class of the object.");
+
+static PyObject *own_methods(PyObject *type, PyObject *Py_UNUSED(ignored)) {
+  PyObject *module = PyType_GetModuleByDef((PyTypeObject *)type, &core_module);
+
+  if (module == NULL || add_all_methods(PyModule_GetState(module), (PyTypeObject *)type) < 0)
+    return NULL;
+  Py_RETURN_NONE;
+}
+
+/* Not in the tables above: the descriptor of time() tells whether it is overridden. */
+static PyMethodDef loop_methods[] = {
+    {"time", loop_time, METH_NOARGS, time_doc},
+    {"_own_methods", own_methods, METH_NOARGS | METH_CLASS, own_methods_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -279,22 +340,6 @@ static PyType_Spec loop_spec = {
     .slots = loop_slots,
 };
 
-/* Adds the methods of one file. */
-static int add_methods(PyTypeObject *type, PyMethodDef *methods) {
-  for (PyMethodDef *method = methods; method->ml_name != NULL; method++) {
-    PyObject *descriptor = PyDescr_NewMethod(type, method);
-    int failed;
-
-    if (descriptor == NULL)
-      return -1;
-    failed = PyObject_SetAttrString((PyObject *)type, method->ml_name, descriptor);
-    Py_DECREF(descriptor);
-    if (failed)
-      return -1;
-  }
-  return 0;
-}
-
 int loop_type_init(PyObject *module) {
   struct core_state *state = PyModule_GetState(module);
   PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &loop_spec, NULL);
@@ -302,9 +347,7 @@ int loop_type_init(PyObject *module) {
   if (type == NULL)
     return -1;
   state->loop_type = type;
-  if (add_methods(type, loop_run_methods) < 0 || add_methods(type, loop_schedule_methods) < 0 ||
-      add_methods(type, loop_task_methods) < 0 || add_methods(type, loop_sock_methods) < 0 ||
-      add_methods(type, loop_watch_methods) < 0)
+  if (add_all_methods(state, type) < 0)
     return -1;
   if ((state->own_time = PyObject_GetAttr((PyObject *)type, state->str_time)) == NULL)
     return -1;
