@@ -44,7 +44,7 @@ class Turns:
 
     async def try_to_cancel(self, coroutine: Awaitable[Any]) -> "asyncio.Task[Any]":
         """Do the same with a coroutine that may be about to succeed, and then does; the task tells how it ended."""
-        task: asyncio.Task[Any] = asyncio.ensure_future(coroutine)  # type: ignore[assignment]
+        task: asyncio.Task[Any] = asyncio.ensure_future(coroutine)
         for turn in range(self._turn):
             if task.done():
                 break
