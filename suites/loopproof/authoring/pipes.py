@@ -160,7 +160,7 @@ async def _connected(
             yield link
         finally:
             if not protocol.closed.is_set():
-                getattr(transport, "abort", transport.close)()
+                (transport.close if mode == "rb" else transport.abort)()
                 await link.lost()
             await until(lambda: file.closed or identity(ours) is None, "the end of the pipe's descriptor")
         protocol.history.check()
