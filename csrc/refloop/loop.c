@@ -146,6 +146,7 @@ static int loop_traverse(PyObject *self, visitproc visit, void *arg) {
     }
   }
   Py_VISIT(loop->watched_files);
+  Py_VISIT(loop->itself);
   Py_VISIT(loop->task_factory);
   return 0;
 }

@@ -42,6 +42,7 @@ struct loop {
   size_t spare_room; /* of that object, or of the one that was made of it or instead of it */
   bool keeps_large;  /* the protocol has kept the latest large data */
 
+  PyObject *itself;       /* while it runs {"loop": itself}, the keywords of futures and tasks; else NULL */
   PyObject *task_factory; /* or NULL */
   struct handle *current; /* the handle that runs (debug mode), borrowed; or NULL */
   double slow_callback_duration;

@@ -115,6 +115,7 @@ static int end(struct loop *loop, PyObject *hooks) {
 
   loop->stopping = false;
   loop->thread = 0;
+  Py_CLEAR(loop->itself); /* a cycle */
   /* it may take memory, and where it fails the thread keeps a running loop for good */
   for (int attempt = 0; attempt < ATTEMPTS && set_running(loop, Py_None) < 0; attempt++)
     keep_first(&first);
@@ -131,6 +132,9 @@ static int end(struct loop *loop, PyObject *hooks) {
 /* Marks the loop as the running one of this thread. */
 static int begin(struct loop *loop) {
   loop->thread = PyThread_get_thread_ident();
+  if ((loop->itself = PyDict_New()) == NULL ||
+      PyDict_SetItem(loop->itself, loop->state->str_loop, (PyObject *)loop) < 0)
+    return -1;
   return set_hooks(loop) < 0 || (loop->debug && track_origins(loop, true) < 0) ||
                  set_running(loop, (PyObject *)loop) < 0
              ? -1

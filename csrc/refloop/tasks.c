@@ -3,12 +3,27 @@
 #include "arguments.h"
 #include "loop.h"
 
+/* type(argument, loop=loop), the argument may be NULL, with the keywords that a running loop has at hand: a vectorcall
+   would make a dictionary of them each time. */
+static PyObject *make(struct loop *loop, PyObject *type, PyObject *argument) {
+  PyObject *keywords = Py_NewRef(loop->itself); /* the run may end in another thread meanwhile */
+  PyObject *args = argument != NULL ? PyTuple_Pack(1, argument) : PyTuple_New(0);
+  PyObject *made = args != NULL ? PyObject_Call(type, args, keywords) : NULL;
+
+  Py_XDECREF(args);
+  Py_DECREF(keywords);
+  return made;
+}
+
 PyDoc_STRVAR(create_future_doc, "create_future($self, /)\n--\n\nA new asyncio.Future of this loop.");
 
 static PyObject *create_future(PyObject *self, PyObject *Py_UNUSED(ignored)) {
-  struct core_state *state = ((struct loop *)self)->state;
+  struct loop *loop = (struct loop *)self;
+  struct core_state *state = loop->state;
   PyObject *stack[2] = {NULL, self};
 
+  if (loop->itself != NULL)
+    return make(loop, state->future_type, NULL);
   return PyObject_Vectorcall(state->future_type, stack + 1, PY_VECTORCALL_ARGUMENTS_OFFSET, state->keywords_loop);
 }
 
@@ -44,6 +59,8 @@ static PyObject *new_task(struct loop *loop, PyObject *const *args, Py_ssize_t n
     PyErr_SetString(PyExc_TypeError, "create_task() got too many keyword arguments");
     return NULL;
   }
+  if (loop->itself != NULL && nargs && !named)
+    return make(loop, loop->state->task_type, args[0]);
   stack[0] = NULL;
   if (nargs)
     stack[1] = args[0];
