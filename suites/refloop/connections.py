@@ -46,7 +46,10 @@ def bind(sock: socket.socket, family: int, local_infos: list[Info], errors: list
             return sock.bind(address)
         except OSError as exc:
             error = bind_error(exc, address)
-    raise error or OSError(f"no matching local address with {family=} found")
+    try:
+        raise error or OSError(f"no matching local address with {family=} found")
+    finally:
+        del error, errors  # else its traceback keeps it
 
 
 def begin_connecting(sock: socket.socket, address: Any) -> bool:

@@ -91,15 +91,17 @@ class Server(asyncio.AbstractServer):
 
         Raises:
             RuntimeError: it is closed.
+            OSError: a socket cannot listen; then none is served.
         """
         if self._serving:
             return
         if self._sockets is None:
             raise RuntimeError(f"server {self!r} is closed")
-        self._serving = True
         context = self._context or contextvars.copy_context()
         for sock in self._sockets:
             sock.listen(self._backlog)
+        self._serving = True
+        for sock in self._sockets:
             listener = _core.Listener(self._loop, sock, self._protocol_factory, self, context)
             self._listeners.append(listener)
             listener.start()
