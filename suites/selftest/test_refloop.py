@@ -386,3 +386,39 @@ def test_ctrl_c_ends_a_sleeping_loop() -> None:
         assert not loop.is_running()
         loop.close()
     """)
+
+
+def test_a_loop_that_ran_is_freed_with_its_last_reference() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.create_future().cancel()
+        await loop.create_task(asyncio.sleep(0))
+
+    loop = refloop.new_event_loop()
+    loop.run_until_complete(main())
+    loop.close()
+    reference = weakref.ref(loop)
+    gc.disable()
+    try:
+        del loop
+        assert reference() is None
+    finally:
+        gc.enable()
+
+
+def test_owning_the_methods_of_the_core_keeps_what_overrides_them() -> None:
+    class Base(_core.Loop):
+        def is_closed(self) -> bool:
+            return True
+
+    class Derived(Base):
+        def get_debug(self) -> bool:
+            return True
+
+    Derived._own_methods()
+    assert "call_soon" in vars(Derived)
+    assert "is_closed" not in vars(Derived)
+    loop = Derived()
+    assert loop.is_closed()
+    assert loop.get_debug()
+    loop.close()
