@@ -185,7 +185,7 @@ def test_addresses_that_cannot_be_bound() -> None:
 
     async def scene(_: Reports) -> None:
         refusals = []
-        for host in (taken[0], ["127.0.0.1", taken[0]], ELSEWHERE, [ELSEWHERE, ELSEWHERE]):
+        for host in (taken[0], ["127.0.0.4", taken[0]], ELSEWHERE, [ELSEWHERE, ELSEWHERE]):
             before = faultkit.descriptors()
             with pytest.raises(OSError) as caught:  # noqa: PT011
                 await asyncio.get_running_loop().create_server(asyncio.Protocol, host, taken[1], reuse_address=False)
