@@ -11,6 +11,7 @@ import pytest
 
 from loopproof.authoring import needs, raises, requires
 from loopproof.authoring.cancellation import Cancel, at_every_turn
+from loopproof.authoring.links import polls
 from loopproof.authoring.sockets import cancelled, ended, listening, played, playing, waiting
 from loopproof.faultkit import Injector, connect, expect, fail, hold, send
 
@@ -118,6 +119,27 @@ async def test_a_cancel_at_every_turn(loop: asyncio.AbstractEventLoop, tmp_path:
                     assert accepted.recv(10) == b"hello"
 
         await at_every_turn(scenario)
+
+
+@requires("SOCK-COMMON-03")
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_a_cancelled_wait_takes_no_later_connection(
+    loop: asyncio.AbstractEventLoop, tmp_path: Path, family: str
+) -> None:
+    """An operation that was cancelled while it waited leaves the connections that come after it alone."""
+    with listener_of(family, tmp_path) as listener:
+        task = asyncio.ensure_future(loop.sock_accept(listener))
+        await polls(3)
+        task.cancel()
+        await polls(1)
+        assert task.cancelled()
+        with playing([connect(listener.getsockname()), send(b"hello"), hold()]) as peer:
+            await played(peer, 2)
+            await polls(3)
+            accepted, _ = listener.accept()
+            with accepted:
+                accepted.setblocking(True)
+                assert accepted.recv(10) == b"hello"
 
 
 @requires("SOCK-COMMON-05")
