@@ -74,37 +74,18 @@ async def warmed_up(loop: asyncio.AbstractEventLoop) -> dict[int, tuple[str, int
     return faultkit.descriptors()
 
 
-class Link:
-    """A transport of the loop under test, its protocol, and the peer that plays a script at the other end.
+class Told:
+    """A transport of the loop under test and its protocol, which records what it is told: to wait for that."""
 
-    The first step of the peer made the connection; those of the case's script come after it.
-    """
-
-    def __init__(self, transport: Any, protocol: Any, peer: faultkit.Peer) -> None:
+    def __init__(self, transport: Any, protocol: Any) -> None:
         self.transport = transport
         self.protocol = protocol
-        self.peer = peer
 
     @property
     def names(self) -> list[str]:
         """The callbacks of the protocol so far, in order."""
         names: list[str] = self.protocol.history.names
         return names
-
-    async def reached(self, steps: int) -> None:
-        """Let the loop run until so many steps of the script are done; raise AssertionError if one fails."""
-        await until(lambda: self.peer.ended or self.peer.completed > steps, f"step {steps} of the peer's script")
-        if self.peer.completed <= steps:
-            self.peer.verify()
-
-    def arrives(self, steps: int) -> bool:
-        """Stop the loop for as long as the peer needs to have done so many steps; tell whether it has."""
-        return self.peer.wait(steps + 1, timeout=5)
-
-    async def verified(self) -> None:
-        """Let the loop run until the peer's script is over; raise AssertionError that tells which step failed."""
-        await until(lambda: self.peer.ended, "the end of the peer's script")
-        self.peer.verify()
 
     async def lost(self) -> Exception | None:
         """Let the loop run until connection_lost(); return its argument."""
@@ -120,6 +101,32 @@ class Link:
     async def seen(self, callback: str, times: int = 1) -> None:
         """Let the loop run until a callback of the protocol was called so many times."""
         await until(lambda: self.names.count(callback) >= times, f"{callback}()")
+
+
+class Link(Told):
+    """A transport of the loop under test, its protocol, and the peer that plays a script at the other end.
+
+    The first step of the peer made the connection; those of the case's script come after it.
+    """
+
+    def __init__(self, transport: Any, protocol: Any, peer: faultkit.Peer) -> None:
+        super().__init__(transport, protocol)
+        self.peer = peer
+
+    async def reached(self, steps: int) -> None:
+        """Let the loop run until so many steps of the script are done; raise AssertionError if one fails."""
+        await until(lambda: self.peer.ended or self.peer.completed > steps, f"step {steps} of the peer's script")
+        if self.peer.completed <= steps:
+            self.peer.verify()
+
+    def arrives(self, steps: int) -> bool:
+        """Stop the loop for as long as the peer needs to have done so many steps; tell whether it has."""
+        return self.peer.wait(steps + 1, timeout=5)
+
+    async def verified(self) -> None:
+        """Let the loop run until the peer's script is over; raise AssertionError that tells which step failed."""
+        await until(lambda: self.peer.ended, "the end of the peer's script")
+        self.peer.verify()
 
 
 class Connect:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from .history import RecordingProtocol
-from .links import until
+from .links import Told, until
 
 Ends = tuple[int, int]
 
@@ -89,31 +89,13 @@ def drained(reading: int) -> bytes:
     return bytes(found)
 
 
-class PipeLink:
+class PipeLink(Told):
     """A pipe transport of the loop under test, its protocol, the file it was made of, and the descriptor beyond."""
 
     def __init__(self, transport: Any, protocol: Any, file: Any, beyond: int) -> None:
-        self.transport = transport
-        self.protocol = protocol
+        super().__init__(transport, protocol)
         self.file = file
         self.beyond = beyond
-
-    @property
-    def names(self) -> list[str]:
-        """The callbacks of the protocol so far, in order."""
-        names: list[str] = self.protocol.history.names
-        return names
-
-    async def lost(self) -> Exception | None:
-        """Let the loop run until connection_lost(); return its argument."""
-        await until(self.protocol.closed.is_set, "connection_lost()")
-        error: Exception | None = self.protocol.error
-        return error
-
-    async def received(self, size: int) -> bytes:
-        """Let the loop run until the protocol has received so many bytes; return all that it has received."""
-        await until(lambda: len(self.protocol.history.received) >= size, f"{size} bytes for the protocol")
-        return bytes(self.protocol.history.received)
 
     async def written(self, size: int) -> bytes:
         """Read what comes out at the other end until it is so many bytes, or the end; return it."""
