@@ -123,6 +123,14 @@ def test_a_case_with_an_unknown_requirement_fails(workers: str, tmp_path: Path) 
     assert "unknown requirement SCHED-NONSENSE-03" in wrong["message"]
 
 
+@pytest.mark.parametrize("workers", ["-n0", "-n1"])
+def test_a_case_that_fails_is_not_said_to_leave_the_watchdog_behind(workers: str, tmp_path: Path) -> None:
+    miniature.write(tmp_path, miniature.CASES.replace("assert loop.is_running()", "assert not loop.is_running()"))
+    done, result = miniature.run(tmp_path, STOCK, workers)
+    assert miniature.verdicts(result)["test_after"] == "fail"
+    assert "left behind" not in done.stdout
+
+
 WAITING = '''
 from loopproof.authoring import requires
 

@@ -1,20 +1,21 @@
 """The suite's own proof: each saboteur is caught by the cases of the requirement that its bug violates."""
 
 import json
-import os
-import subprocess
-import sys
+import multiprocessing
 from pathlib import Path
 
 import pytest
+import sabotaged
 from saboteurs import Saboteur, all_saboteurs
 
 from loopproof import spec
 from loopproof.cases import ROOT, inventory
 from loopproof.cases.inventory import CaseInfo
 
-HERE = Path(__file__).parent
 SABOTEURS = all_saboteurs()
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([sabotaged.__name__])
 
 
 def test_there_are_many_in_each_complete_area() -> None:
@@ -40,28 +41,16 @@ def test_the_cases_of_the_requirement_catch_it(saboteur: Saboteur, tmp_path: Pat
 
 def verdicts_of(saboteur: Saboteur, cases: list[CaseInfo], folder: Path, *options: str) -> tuple[set[str], str]:
     """Run cases against a saboteur with more options of pytest; return the verdicts and what pytest said."""
-    result = folder / "result.json"
+    result, output = folder / "result.json", folder / "output"
     nodes = [f"{case.path}::{case.id.partition('::')[2]}" for case in cases]
     takes_down = saboteur.verdicts & {"crash", "hang"}
-    command = [
-        *(sys.executable, "-m", "pytest", *nodes, "-c", str(ROOT.parent / "pytest.ini")),
-        *("-p", "xdist.plugin", "-p", "loopproof.plugin", "-n1" if takes_down else "-n0", "--trust-profile"),
-        *("--loop", saboteur.factory, "--result", str(result), "--deadline", "2" if takes_down else "10"),
-        *options,
+    arguments = [
+        *(*nodes, "-c", str(ROOT.parent / "pytest.ini"), "-p", "xdist.plugin", "-p", "loopproof.plugin"),
+        *("-n1" if takes_down else "-n0", "--deadline", "2" if takes_down else "10", "--trust-profile"),
+        *("--loop", saboteur.factory, "--result", str(result), *options),
     ]
-    paths = [str(HERE), os.environ.get("PYTHONPATH", "")]
-    done = subprocess.run(
-        command,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(path for path in paths if path),
-            "PYTEST_ADDOPTS": "",
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    output = done.stdout + done.stderr
-    assert result.exists(), output
-    return {case["verdict"] for case in json.loads(result.read_text())["cases"]}, output
+    process = FORKS.Process(target=sabotaged.run, args=(arguments, output))
+    process.start()
+    process.join()
+    assert result.exists(), output.read_text()
+    return {case["verdict"] for case in json.loads(result.read_text())["cases"]}, output.read_text()

@@ -16,7 +16,8 @@ Step = dict[str, Any]
 PATIENCE = 2500
 """How often the loop gets to poll, a millisecond apart, before what a case waits for is said not to come.
 
-Turns and not seconds: where the machine is too busy for the loop, time goes by in which nothing could come.
+Turns and not seconds: where the machine is too busy for the loop, time goes by in which nothing could come. A run
+with a deadline of its own changes this in proportion.
 """
 
 LIFE = 9.0
@@ -28,9 +29,12 @@ WIDTH = 1_000_000
 _NARROW = 131_072  # not less: TCP on the loopback interface crawls where a window is below a segment of 64 KiB
 
 
-async def until(condition: Callable[[], object], what: str, patience: int = PATIENCE) -> None:
-    """Let the loop run until the condition holds; raise AssertionError if it never does, which names ``what``."""
-    for turn in range(patience):
+async def until(condition: Callable[[], object], what: str, share: float = 1) -> None:
+    """Let the loop run until the condition holds; raise AssertionError if it never does, which names ``what``.
+
+    ``share``: of `PATIENCE`, less than 1 for what a loop does at once.
+    """
+    for turn in range(round(PATIENCE * share)):
         if condition():
             return
         await asyncio.sleep(0.001 if turn > 5 else 0)
@@ -182,7 +186,7 @@ class Connect:
                 over = link.protocol.closed.is_set
                 if not over():
                     link.transport.abort()
-                    await until(over, "connection_lost() after the abort() at the end of the case", PATIENCE // 10)
+                    await until(over, "connection_lost() after the abort() at the end of the case", 0.1)
                 link.protocol.history.check()
         finally:
             for peer in self.peers:

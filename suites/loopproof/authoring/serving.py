@@ -9,7 +9,7 @@ from typing import Any
 from loopproof import faultkit
 
 from .history import RecordingProtocol
-from .links import LIFE, PATIENCE, Link, Step, until
+from .links import LIFE, Link, Step, until
 
 
 class Service:
@@ -90,9 +90,7 @@ class Service:
             for protocol in self.connected:
                 if not protocol.closed.is_set():
                     protocol.transport.abort()
-                    await until(
-                        protocol.closed.is_set, "connection_lost() after the abort() at the end", PATIENCE // 10
-                    )
+                    await until(protocol.closed.is_set, "connection_lost() after the abort() at the end", 0.1)
                 protocol.history.check()
         finally:
             for peer in self._peers:

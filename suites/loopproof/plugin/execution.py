@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 import pytest
 from _pytest.runner import runtestprotocol
 
+from ..authoring import links
 from ..authoring.fixtures import Report
 from ..cases import case_id
 from . import blackbox
@@ -30,6 +31,7 @@ class Execution:
         self._leaves = claims.leaves
         self._box = box
         self._judge = Judge(settings.profile, box)
+        links.PATIENCE = round(links.PATIENCE * settings.deadline / DEADLINE)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self) -> None:
@@ -77,7 +79,8 @@ class Execution:
     def pytest_exception_interact(self, node: pytest.Item | pytest.Collector) -> None:
         """Watch on after a failure: pytest's plugin for faulthandler has just cancelled it, and teardown is to come."""
         if isinstance(node, pytest.Item) and _WATCH in node.stash:
-            self._arm(node)
+            with node.stash[_WATCH].excepting_threads():
+                self._arm(node)
 
     def _arm(self, item: pytest.Item) -> None:
         blackbox.arm(self._box, self._deadline_of(item) + GRACE)

@@ -1,5 +1,6 @@
 """What a case leaves behind: descriptors, threads, children, warnings and errors that nobody was told about."""
 
+import contextlib
 import gc
 import logging
 import re
@@ -7,10 +8,12 @@ import sys
 import threading
 import time
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
+from .. import faultkit
 from ..authoring.fixtures import Records
 from .resources import Resources
 
@@ -74,6 +77,14 @@ class Watch:
     def _note_thread(self, event: Any) -> None:
         name = event.thread.name if event.thread is not None else "a thread"
         self._unraisable.append(f"{name} ended with {event.exc_value!r}")
+
+    @contextlib.contextmanager
+    def excepting_threads(self) -> Iterator[None]:
+        """Threads that start in the block are none of the case's."""
+        others = faultkit.threads()
+        yield
+        started = faultkit.threads() - others
+        self._before = replace(self._before, threads=self._before.threads | started)
 
     def inspect(self) -> Leftovers:
         """Collect garbage, then tell what is left."""

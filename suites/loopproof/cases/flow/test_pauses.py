@@ -67,13 +67,17 @@ async def test_a_peer_that_reads_on_resumes_at_the_low_mark(connect: Connect) ->
 async def test_a_peer_that_reads_a_little_does_not_resume(connect: Connect) -> None:
     """As long as the buffer is above the low mark there is no resume_writing(), however much has been sent."""
     link = await connect([hold(), receive(WIDTH), hold(), drain()], narrow=True)
-    link.transport.set_write_buffer_limits(high=1000, low=10)
+    link.transport.set_write_buffer_limits(high=4 * WIDTH)
     link.transport.write(bytes(3 * WIDTH))
+    await settled(link)
+    high = link.transport.get_write_buffer_size()
+    link.transport.set_write_buffer_limits(high=high, low=10)
+    link.transport.write(b"x")
     link.peer.release()
     await link.reached(2)
     await settled(link)
     left = link.transport.get_write_buffer_size()
-    assert left > 10
+    assert 10 < left < high
     assert pauses(link) == ["pause_writing"], (
         f"resume_writing() was called with {left} bytes queued, the low mark is 10"
     )

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from loopproof.authoring import needs, raises, requires, until
-from loopproof.authoring.links import PATIENCE
 from loopproof.authoring.sockets import ended, listening, playing, unbound, verified
 from loopproof.faultkit import accept, expect, expect_eof, hold
 
@@ -148,7 +147,7 @@ async def test_a_unix_listener_whose_backlog_is_full(loop: Any, tmp_path: Path) 
         first.connect(path)
         task = asyncio.ensure_future(loop.sock_connect(ours, path))
         try:
-            await until(task.done, "its end", PATIENCE // 100)
+            await until(task.done, "its end", 0.01)
         except AssertionError:
             return
         if task.exception() is None:

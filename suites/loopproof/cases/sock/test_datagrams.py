@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from loopproof.authoring import needs, raises, requires, until
-from loopproof.authoring.links import PATIENCE, polls
+from loopproof.authoring.links import polls
 from loopproof.authoring.sockets import ended, played, playing, unbound, verified, waiting
 from loopproof.faultkit import GuardedBuffer, expect, hold, pattern, send
 
@@ -253,7 +253,7 @@ async def test_a_port_that_is_not_reachable(
         ours.send(b"nobody is there")
         if not waits:
             task = asyncio.ensure_future(WAYS[way](loop, ours, 10))
-        await until(task.done, "the error of the port", PATIENCE)
+        await until(task.done, "the error of the port")
         with raises(ConnectionRefusedError):
             task.result()
 

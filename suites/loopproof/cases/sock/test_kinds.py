@@ -10,7 +10,7 @@ import pytest
 
 from loopproof.authoring import needs, raises, requires, until
 from loopproof.authoring.history import RecordingProtocol
-from loopproof.authoring.links import PATIENCE, polls
+from loopproof.authoring.links import polls
 from loopproof.authoring.sockets import OPERATIONS, RECEIVING, listening, on_operations, plugged, unbound, verified
 from loopproof.faultkit import expect_eof, hold, send
 
@@ -78,7 +78,7 @@ async def test_a_socket_that_is_not_connected(loop: asyncio.AbstractEventLoop, o
             ours.bind(("127.0.0.1", 0))
             ours.listen()
         task = asyncio.ensure_future(OPERATIONS[operation](loop, ours))
-        await until(task.done, "the error of an operation on a socket that is not connected", PATIENCE // 10)
+        await until(task.done, "the error of an operation on a socket that is not connected", 0.1)
         with raises(OSError) as caught:
             task.result()
     assert isinstance(caught.value, OSError)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from loopproof.authoring import needs, raises, requires, until
-from loopproof.authoring.links import PATIENCE, WIDTH, polls
+from loopproof.authoring.links import WIDTH, polls
 from loopproof.authoring.sockets import Kind, ended, played, plugged, verified, waiting
 from loopproof.faultkit import (
     GuardedBuffer,
@@ -113,7 +113,7 @@ async def test_items_of_several_bytes(loop: Any, size: int) -> None:
     """Of a buffer with items of several bytes all bytes are sent: its size in bytes counts, not its number of items."""
     with plugged("unix", [expect_pattern(2, size), expect_eof()]) as (ours, peer):
         task = asyncio.ensure_future(loop.sock_sendall(ours, memoryview(pattern(2, size)).cast("d")))
-        await until(task.done, "the end of sock_sendall() of what the kernel takes at once", PATIENCE // 10)
+        await until(task.done, "the end of sock_sendall() of what the kernel takes at once", 0.1)
         assert task.result() is None
         ours.shutdown(socket.SHUT_WR)
         await verified(peer)

@@ -1,0 +1,24 @@
+"""A run of the suite against a saboteur, in a process forked from one that has read already what each run needs."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import xdist.plugin  # noqa: F401  imported once for all runs
+
+from loopproof import spec
+from loopproof.authoring import links
+
+spec.load()
+links.PATIENCE //= 5  # a saboteur leaves out what others do at once
+
+
+def run(arguments: list[str], output: Path) -> None:
+    """Run pytest with these arguments, and nothing that it would find by itself; what it says goes to ``output``."""
+    with output.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    os.environ |= {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    sys.exit(pytest.main(arguments))
