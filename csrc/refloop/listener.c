@@ -1,7 +1,7 @@
 /* Listener: accepts the connections to one listening socket of a server, and makes their transports. Of Python only the
    protocol factory is called on the way. */
 
-#include "server.h"
+#include "listener.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -39,8 +39,11 @@ enum attempt { ACCEPTED, NOTHING_THERE, NONE_IS_LEFT, ATTEMPT_FAILED /* these tw
 
 /* A connection that was accepted, on its way to its transport. */
 struct connection {
-  PyObject *sock;     /* owned */
-  PyObject *extra;    /* owned: the extra information of the transport */
+  PyObject *sock;               /* its object, owned; or NULL */
+  int fd;                       /* the descriptor, if it has no object */
+  struct sockaddr_storage peer; /* of which, then */
+  socklen_t peer_length;
+  PyObject *peername; /* owned, if it has an object */
   PyObject *protocol; /* owned, or NULL */
 };
 
@@ -58,20 +61,6 @@ static int done(PyObject *result) {
   return result != NULL ? 0 : -1;
 }
 
-/* Puts together what accept() gives; steals the references, and fails if one is NULL. */
-static enum attempt accepted(struct listener *listener, PyObject *sock, PyObject *peername,
-                             struct connection *connection) {
-  connection->sock = sock;
-  connection->extra = sock != NULL && peername != NULL ? PyDict_New() : NULL;
-  if (connection->extra != NULL && PyDict_SetItem(connection->extra, state_of(listener)->str_peername, peername) < 0)
-    Py_CLEAR(connection->extra);
-  Py_XDECREF(peername);
-  if (connection->extra != NULL)
-    return ACCEPTED;
-  Py_CLEAR(connection->sock); /* which closes it */
-  return ATTEMPT_FAILED;
-}
-
 /* The socket object of a descriptor that does not block, which it takes over, also if that fails. */
 static PyObject *new_socket(struct listener *listener, int fd) {
   PyObject *sock = PyObject_CallFunction(state_of(listener)->python_socket_type, "iiii", listener->family,
@@ -80,6 +69,15 @@ static PyObject *new_socket(struct listener *listener, int fd) {
   if (sock == NULL)
     close(fd);
   return sock;
+}
+
+/* Ends an attempt that gave objects: it has failed if one of them is missing. */
+static enum attempt accepted(struct connection *connection) {
+  if (connection->sock != NULL && connection->peername != NULL)
+    return ACCEPTED;
+  Py_CLEAR(connection->sock); /* which closes it */
+  Py_CLEAR(connection->peername);
+  return ATTEMPT_FAILED;
 }
 
 /* What an error of accept() means, 0 if it is none of the system. */
@@ -100,19 +98,23 @@ static enum attempt outcome_of(int error) {
 }
 
 static enum attempt accept_by_call(struct listener *listener, struct connection *connection) {
-  struct sockaddr_storage address;
-  socklen_t length = sizeof(address);
-  int fd = accept4(listener->pollee.fd, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
   enum attempt outcome;
-  PyObject *sock;
 
-  if (fd < 0) {
+  connection->peer_length = sizeof(connection->peer);
+  connection->fd = accept4(listener->pollee.fd, (struct sockaddr *)&connection->peer, &connection->peer_length,
+                           SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (connection->fd < 0) {
     if ((outcome = outcome_of(errno)) != NOTHING_THERE)
       PyErr_SetFromErrno(PyExc_OSError);
     return outcome;
   }
-  sock = new_socket(listener, fd);
-  return accepted(listener, sock, sock != NULL ? address_object(&address, length) : NULL, connection);
+  if (!listener->loop->debug)
+    return ACCEPTED;
+  /* both objects are logged */
+  if ((connection->sock = new_socket(listener, connection->fd)) == NULL)
+    return ATTEMPT_FAILED;
+  connection->peername = address_object(&connection->peer, connection->peer_length);
+  return accepted(connection);
 }
 
 /* The errno of the exception that is set; 0 if it has none. */
@@ -140,16 +142,16 @@ static enum attempt accept_by_method(struct listener *listener, struct connectio
   sock = PySequence_GetItem(pair, 0);
   if (sock != NULL && done(PyObject_CallMethodOneArg(sock, state_of(listener)->str_setblocking, Py_False)) < 0)
     Py_CLEAR(sock);
-  outcome = accepted(listener, sock, sock != NULL ? PySequence_GetItem(pair, 1) : NULL, connection);
+  connection->sock = sock;
+  connection->peername = sock != NULL ? PySequence_GetItem(pair, 1) : NULL;
   Py_DECREF(pair);
-  return outcome;
+  return accepted(connection);
 }
 
 /* Logs a connection (debug mode). */
 static int log_connection(struct listener *listener, const struct connection *connection) {
-  return done(PyObject_CallMethod(
-      state_of(listener)->logger, "debug", "sOOO", "%r got a new connection from %r: %r", listener->server,
-      PyDict_GetItemWithError(connection->extra, state_of(listener)->str_peername), connection->sock));
+  return done(PyObject_CallMethod(state_of(listener)->logger, "debug", "sOOO", "%r got a new connection from %r: %r",
+                                  listener->server, connection->peername, connection->sock));
 }
 
 /* Gives a report to the loop's exception handler; steals the reference, which is NULL if an exception is set. Returns
@@ -183,12 +185,37 @@ static int connection_failed(struct listener *listener, const struct connection 
   return context != NULL || PyErr_Occurred() ? report(listener, context) : 0;
 }
 
+/* The transport of a connection that has its protocol. Returns 0, or -1 with an exception. */
+static int new_transport(struct listener *listener, PyObject *context, const struct connection *connection) {
+  struct stream_socket socket = {.family = (sa_family_t)listener->family,
+                                 .protocol = listener->protocol,
+                                 .peer = &connection->peer,
+                                 .peer_length = connection->peer_length};
+  struct transport_arguments arguments = {.loop = listener->loop,
+                                          .file = connection->sock,
+                                          .fd = connection->fd,
+                                          .protocol = connection->protocol,
+                                          .server = listener->server};
+  int failed;
+
+#if PY_VERSION_HEX >= 0x030F0000
+  arguments.context = context; /* that all callbacks run in */
+#else
+  (void)context;
+#endif
+  if (connection->sock == NULL)
+    return done(stream_new(&arguments, &socket));
+  if ((arguments.extra = PyDict_New()) == NULL)
+    return -1;
+  failed = PyDict_SetItem(arguments.extra, state_of(listener)->str_peername, connection->peername) < 0 ||
+           done(stream_new(&arguments, NULL)) < 0;
+  Py_DECREF(arguments.extra);
+  return failed ? -1 : 0;
+}
+
 /* Makes the protocol and the transport of a connection. Returns 0, or -1 with an exception. */
 static int make_transport(struct listener *listener, PyObject *context, struct connection *connection) {
-  struct transport_arguments arguments = {
-      .loop = listener->loop, .file = connection->sock, .extra = connection->extra, .server = listener->server};
-
-  if (listener->loop->debug && log_connection(listener, connection) < 0)
+  if (connection->sock != NULL && listener->loop->debug && log_connection(listener, connection) < 0)
     return -1;
   if ((connection->protocol = PyObject_CallNoArgs(listener->factory)) == NULL)
     return -1;
@@ -196,13 +223,7 @@ static int make_transport(struct listener *listener, PyObject *context, struct c
     PyErr_SetString(PyExc_ConnectionAbortedError, "the server was closed before the connection had its transport");
     return -1;
   }
-#if PY_VERSION_HEX >= 0x030F0000
-  arguments.context = context; /* that all callbacks run in */
-#else
-  (void)context;
-#endif
-  arguments.protocol = connection->protocol;
-  return done(stream_new(&arguments));
+  return new_transport(listener, context, connection);
 }
 
 /* The same in a context of the connection's own. */
@@ -220,22 +241,28 @@ static int make_in_context(struct listener *listener, struct connection *connect
   return failed;
 }
 
+/* Closes a connection that got no transport. */
+static void close_connection(struct listener *listener, struct connection *connection) {
+  PyObject *exception = take_exception();
+
+  if (connection->sock == NULL)
+    (void)close(connection->fd);
+  else if (done(PyObject_CallMethodNoArgs(connection->sock, state_of(listener)->str_close)) < 0)
+    PyErr_WriteUnraisable(connection->sock);
+  give_exception(exception);
+}
+
 /* The same, and all that may go wrong; releases the connection. Returns 0, or -1 with an exception that is to leave the
    run. */
 static int begin_connection(struct listener *listener, struct connection *connection) {
   int failed = make_in_context(listener, connection);
 
   if (failed) {
-    PyObject *exception;
-
     failed = connection_failed(listener, connection);
-    exception = take_exception();
-    if (done(PyObject_CallMethodNoArgs(connection->sock, state_of(listener)->str_close)) < 0)
-      PyErr_WriteUnraisable(connection->sock);
-    give_exception(exception);
+    close_connection(listener, connection);
   }
-  Py_DECREF(connection->sock);
-  Py_DECREF(connection->extra);
+  Py_XDECREF(connection->sock);
+  Py_XDECREF(connection->peername);
   Py_XDECREF(connection->protocol);
   return failed;
 }
@@ -324,6 +351,8 @@ static int on_readable(struct loop *loop, struct pollee *pollee) {
   return 0;
 }
 
+static const struct pollee_kind readable_kind = {.run = on_readable, .place = offsetof(struct listener, pollee)};
+
 PyDoc_STRVAR(start_doc, "start($self, /)\n--\n\nAccept connections from now on.");
 
 static PyObject *start(PyObject *self, PyObject *Py_UNUSED(ignored)) {
@@ -371,8 +400,8 @@ static PyObject *listener_new(PyTypeObject *type, PyObject *args, PyObject *keyw
   PyObject *loop, *sock, *factory, *server, *context;
   struct listener *listener;
 
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!OOOO!:Listener", (char **)(uintptr_t)names, state->loop_type,
-                                   &loop, &sock, &factory, &server, &PyContext_Type, &context) ||
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!OOO!O!:Listener", (char **)(uintptr_t)names, state->loop_type,
+                                   &loop, &sock, &factory, state->server_type, &server, &PyContext_Type, &context) ||
       (listener = (struct listener *)type->tp_alloc(type, 0)) == NULL)
     return NULL;
   listener->loop = (struct loop *)Py_NewRef(loop);
@@ -380,8 +409,7 @@ static PyObject *listener_new(PyTypeObject *type, PyObject *args, PyObject *keyw
   listener->factory = Py_NewRef(factory);
   listener->server = Py_NewRef(server);
   listener->context = Py_NewRef(context);
-  listener->pollee.owner = (PyObject *)listener;
-  listener->pollee.run = on_readable;
+  listener->pollee.kind = &readable_kind;
   if ((listener->family = number_of(sock, "family")) < 0 || (listener->type = number_of(sock, "type")) < 0 ||
       (listener->protocol = number_of(sock, "proto")) < 0) {
     Py_DECREF(listener);

@@ -1,7 +1,7 @@
 /* Listener: accepts the connections to one listening socket of a server. */
 
-#ifndef REFLOOP_SERVER_H
-#define REFLOOP_SERVER_H
+#ifndef REFLOOP_LISTENER_H
+#define REFLOOP_LISTENER_H
 
 #include <Python.h>
 
