@@ -88,9 +88,17 @@ int callee_run(struct loop *loop, void *callee) {
     }
   } else {
     failed = loop->debug ? debug_run(loop, callee) : handle_run(callee);
+    handle_unhide(callee);
   }
   Py_XDECREF(object);
   return failed;
+}
+
+int callee_traverse(void *callee, visitproc visit, void *arg) {
+  if (callee_pollee(callee) == NULL)
+    return handle_traverse_owned(callee, visit, arg);
+  Py_VISIT(callee_object(callee));
+  return 0;
 }
 
 void callee_drop(void *callee) {
@@ -98,6 +106,8 @@ void callee_drop(void *callee) {
 
   if (pollee != NULL)
     pollee->queued = false;
+  else
+    handle_unhide(callee);
   Py_XDECREF(callee_object(callee));
 }
 

@@ -73,6 +73,9 @@ int callee_queue(struct loop *loop, void *callee);
  */
 int callee_run(struct loop *loop, void *callee);
 
+/* What the garbage collector has to go through for a callee in the ring. */
+int callee_traverse(void *callee, visitproc visit, void *arg);
+
 /* Releases what was taken out of the ring without calling it. */
 void callee_drop(void *callee);
 

@@ -41,6 +41,11 @@ int loop_now(struct loop *loop, double *now) {
 }
 
 int loop_queue(struct loop *loop, struct handle *handle) {
+  void *newest = ready_newest(&loop->ready);
+
+  /* by now whoever has scheduled that has let go of it, or keeps it */
+  if (newest != NULL && callee_pollee(newest) == NULL)
+    handle_hide(newest);
   if (ready_push(&loop->ready, handle) < 0) {
     PyErr_NoMemory();
     return -1;
@@ -134,8 +139,11 @@ static int loop_traverse(PyObject *self, visitproc visit, void *arg) {
 
   Py_VISIT(Py_TYPE(self));
   Py_VISIT(loop->module);
-  for (size_t i = 0; i < loop->ready.count; i++)
-    Py_VISIT(callee_object(ready_at(&loop->ready, i)));
+  for (size_t i = 0; i < loop->ready.count; i++) {
+    int result = callee_traverse(ready_at(&loop->ready, i), visit, arg);
+    if (result != 0)
+      return result;
+  }
   for (size_t i = 0; i < loop->timers.count; i++)
     Py_VISIT(handle_of_timer(loop->timers.entries[i].timer));
   for (int fd = 0; fd < loop->poll.size; fd++) {
