@@ -11,7 +11,6 @@
 #include "loop.h"
 #include "state.h"
 
-#define BURST 256u            /* handles that wait to be called; fewer are no burden to the garbage collector */
 #define FREE_HANDLES_MAX 1024 /* of each type: about as many as a burst of calls has in flight */
 
 static struct handle *allocate(struct core_state *state, bool timer) {
@@ -76,7 +75,7 @@ static int copy_context(struct handle *handle) {
 
   if (context == NULL)
     return -1;
-  if (!handle->is_timer && handle->loop->ready.count >= BURST && (variables = PyObject_Length(context)) < 0)
+  if (!handle->is_timer && handle->loop->ready.count >= HANDLE_BURST && (variables = PyObject_Length(context)) < 0)
     PyErr_Clear();
   if (variables == 0)
     Py_DECREF(context);
@@ -187,7 +186,7 @@ PyObject *handle_context(struct handle *handle) {
 
 void handle_hide(struct handle *handle) {
 #ifndef Py_GIL_DISABLED /* where more than the count tells who has it */
-  if (Py_REFCNT(handle) != 1 || handle->is_timer || handle->loop->ready.count < BURST)
+  if (Py_REFCNT(handle) != 1 || handle->is_timer)
     return;
   PyObject_GC_UnTrack(handle);
   handle->hidden = true;

@@ -12,6 +12,7 @@
 #include "timers.h"
 
 #define HANDLE_INLINE_ARGS 3
+#define HANDLE_BURST 1024u /* so many handles that wait, and more, are a burden to the garbage collector */
 
 struct loop;
 
@@ -61,7 +62,7 @@ int handle_run(struct handle *handle);
 PyObject *handle_context(struct handle *handle);
 
 /* The garbage collector would go through the handles of a burst over and over. So the loop hides those that it alone
-   has from the collector, and shows what they refer to as its own. */
+   has from the collector, and shows what they refer to as its own. Nothing if somebody else has the handle, too. */
 void handle_hide(struct handle *handle);
 
 /* To be called when the loop no longer has the handle, but for the caller's reference. */

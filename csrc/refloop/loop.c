@@ -41,11 +41,12 @@ int loop_now(struct loop *loop, double *now) {
 }
 
 int loop_queue(struct loop *loop, struct handle *handle) {
-  void *newest = ready_newest(&loop->ready);
+  if (loop->ready.count >= HANDLE_BURST) {
+    void *newest = ready_at(&loop->ready, loop->ready.count - 1);
 
-  /* by now whoever has scheduled that has let go of it, or keeps it */
-  if (newest != NULL && callee_pollee(newest) == NULL)
-    handle_hide(newest);
+    if (callee_pollee(newest) == NULL) /* by now whoever has scheduled it has let go of it, or keeps it */
+      handle_hide(newest);
+  }
   if (ready_push(&loop->ready, handle) < 0) {
     PyErr_NoMemory();
     return -1;

@@ -44,11 +44,6 @@ static inline void *ready_pop(struct ready_ring *ring) {
   return item;
 }
 
-/* The item that was appended last, NULL if there is none. */
-static inline void *ready_newest(const struct ready_ring *ring) {
-  return ring->count > 0 ? ring->slots[(ring->head + ring->count - 1) & (ring->capacity - 1)] : NULL;
-}
-
 /* The item at a place from the oldest, 0, to the newest, count - 1. */
 static inline void *ready_at(const struct ready_ring *ring, size_t place) {
   return ring->slots[(ring->head + place) & (ring->capacity - 1)];

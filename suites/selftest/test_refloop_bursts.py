@@ -13,7 +13,7 @@ from recorders import Reports, run
 
 import refloop
 
-MANY = 1000  # far more than it takes
+MANY = 3000  # far more than it takes
 
 variable = contextvars.ContextVar("variable", default="none")
 
