@@ -20,7 +20,7 @@ int pollee_watch(struct loop *loop, struct pollee *pollee, int fd, enum poll_dir
   if (failed) {
     PyErr_SetFromErrno(PyExc_OSError);
   } else {
-    Py_XINCREF(pollee->owner);
+    Py_XINCREF(pollee_owner(pollee));
     pollee->fd = fd;
     pollee->direction = (uint8_t)direction;
     pollee->watched = true;
@@ -46,9 +46,9 @@ void pollee_leave(struct loop *loop, struct pollee *pollee) {
 
 /* Calls a pollee that only queues. */
 static void run_at_once(struct loop *loop, struct pollee *pollee) {
-  PyObject *owner = Py_NewRef(pollee->owner);
+  PyObject *owner = Py_NewRef(pollee_owner(pollee));
 
-  if (pollee->run(loop, pollee) < 0)
+  if (pollee->kind->run(loop, pollee) < 0)
     PyErr_WriteUnraisable(owner);
   Py_DECREF(owner);
 }
@@ -58,7 +58,7 @@ int callee_queue(struct loop *loop, void *callee) {
 
   if (pollee == NULL && ((struct handle *)callee)->cancelled)
     return 0;
-  if (pollee != NULL && pollee->at_once) {
+  if (pollee != NULL && pollee->kind->at_once) {
     run_at_once(loop, pollee);
     return 0;
   }
@@ -84,13 +84,21 @@ int callee_run(struct loop *loop, void *callee) {
     pollee->queued = false;
     if (pollee->ready) {
       pollee->ready = false;
-      failed = loop->debug ? debug_run_pollee(loop, pollee) : pollee->run(loop, pollee);
+      failed = loop->debug ? debug_run_pollee(loop, pollee) : pollee->kind->run(loop, pollee);
     }
   } else {
     failed = loop->debug ? debug_run(loop, callee) : handle_run(callee);
+    handle_unhide(callee);
   }
   Py_XDECREF(object);
   return failed;
+}
+
+int callee_traverse(void *callee, visitproc visit, void *arg) {
+  if (callee_pollee(callee) == NULL)
+    return handle_traverse_owned(callee, visit, arg);
+  Py_VISIT(callee_object(callee));
+  return 0;
 }
 
 void callee_drop(void *callee) {
@@ -98,6 +106,8 @@ void callee_drop(void *callee) {
 
   if (pollee != NULL)
     pollee->queued = false;
+  else
+    handle_unhide(callee);
   Py_XDECREF(callee_object(callee));
 }
 

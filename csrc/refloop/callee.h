@@ -14,20 +14,32 @@
 struct handle;
 struct loop;
 
-/* Something in C that is told when a descriptor is ready: a part of the object that owns it, which is kept alive as
-   long as the pollee is watched or queued. All zero but for `run` and `owner` is one that is not watched. */
-struct pollee {
+struct pollee;
+
+/* What is the same for all pollees of one kind. */
+struct pollee_kind {
   /* Called in its turn, in no context of its own, if it is still watched. Returns 0, or -1 with an exception that is to
      leave the run. It may stop watching. */
   int (*run)(struct loop *loop, struct pollee *pollee);
-  PyObject *owner; /* borrowed; NULL for a part of the loop itself */
-  int fd;          /* while it is watched */
-  uint8_t direction;
+  size_t place; /* of the pollee in the object that owns it; 0 for a part of the loop itself */
   bool at_once; /* run() does no more than queue: it is called when the descriptor is found ready, not in its turn */
+};
+
+/* Something in C that is told when a descriptor is ready: a part of the object that owns it, which is kept alive as
+   long as the pollee is watched or queued. All zero but for `kind` is one that is not watched. */
+struct pollee {
+  const struct pollee_kind *kind;
+  int fd; /* while it is watched */
+  uint8_t direction;
   bool watched; /* in the table of descriptors, which then owns a reference to the owner */
   bool ready;   /* found ready since it is watched, and not run yet */
   bool queued;  /* in the ring, which then owns a reference to the owner */
 };
+
+/* The object that owns a pollee, NULL if that is the loop. */
+static inline PyObject *pollee_owner(struct pollee *pollee) {
+  return pollee->kind->place ? (PyObject *)((char *)pollee - pollee->kind->place) : NULL;
+}
 
 /* Has the pollee told when the descriptor is ready, and nobody else who was to be told of that; nothing if it is
    watched already. Returns 0, or -1 with an exception. */
@@ -51,7 +63,7 @@ static inline struct pollee *callee_pollee(void *callee) {
 static inline PyObject *callee_object(void *callee) {
   struct pollee *pollee = callee_pollee(callee);
 
-  return pollee != NULL ? pollee->owner : (PyObject *)callee;
+  return pollee != NULL ? pollee_owner(pollee) : (PyObject *)callee;
 }
 
 /* Queues a callee whose descriptor is ready. Returns 0, or -1 without memory. */
@@ -60,6 +72,9 @@ int callee_queue(struct loop *loop, void *callee);
 /* Calls what was taken out of the ring, and releases it. Returns 0, or -1 with an exception that is to leave the run.
  */
 int callee_run(struct loop *loop, void *callee);
+
+/* What the garbage collector has to go through for a callee in the ring. */
+int callee_traverse(void *callee, visitproc visit, void *arg);
 
 /* Releases what was taken out of the ring without calling it. */
 void callee_drop(void *callee);

@@ -83,7 +83,7 @@ int debug_run(struct loop *loop, struct handle *handle) {
 int debug_run_pollee(struct loop *loop, struct pollee *pollee) {
   double start;
 
-  if (loop_now(loop, &start) < 0 || pollee->run(loop, pollee) < 0)
+  if (loop_now(loop, &start) < 0 || pollee->kind->run(loop, pollee) < 0)
     return -1;
-  return pollee->owner != NULL ? check_duration(loop, pollee->owner, start) : 0;
+  return pollee_owner(pollee) != NULL ? check_duration(loop, pollee_owner(pollee), start) : 0;
 }

@@ -67,6 +67,23 @@ void handle_free_lists_clear(struct core_state *state) {
   state->free_timer_handle_count = FREE_HANDLES_MAX;
 }
 
+/* Gives the handle a copy of the current context; in a burst not if that is empty, for each is one more object. Returns
+   0, or -1 with an exception. */
+static int copy_context(struct handle *handle) {
+  PyObject *context = PyContext_CopyCurrent();
+  Py_ssize_t variables = -1;
+
+  if (context == NULL)
+    return -1;
+  if (!handle->is_timer && handle->loop->ready.count >= HANDLE_BURST && (variables = PyObject_Length(context)) < 0)
+    PyErr_Clear();
+  if (variables == 0)
+    Py_DECREF(context);
+  else
+    handle->context = context;
+  return 0;
+}
+
 /* Fills in all but the timer. Returns 0; or -1 with an exception, and the handle is gone. */
 static int set_up(struct handle *handle, struct loop *loop, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
                   PyObject *context, bool timer) {
@@ -87,6 +104,7 @@ static int set_up(struct handle *handle, struct loop *loop, PyObject *callback, 
   handle->cancelled = false;
   handle->running = false;
   handle->is_timer = timer;
+  handle->hidden = false;
   if (nargs > HANDLE_INLINE_ARGS) {
     PyObject *all = PyTuple_New(nargs);
     if (all == NULL)
@@ -97,7 +115,7 @@ static int set_up(struct handle *handle, struct loop *loop, PyObject *callback, 
   }
   if (context != NULL && context != Py_None)
     handle->context = Py_NewRef(context);
-  else if ((handle->context = PyContext_CopyCurrent()) == NULL)
+  else if (copy_context(handle) < 0)
     goto fail;
   PyObject_GC_Track(handle);
   if (loop->debug) {
@@ -160,16 +178,41 @@ static PyObject *call(struct handle *handle) {
   return PyObject_Vectorcall(handle->callback, stack + 1, (size_t)handle->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
 }
 
+PyObject *handle_context(struct handle *handle) {
+  if (handle->context == NULL)
+    handle->context = PyContext_New();
+  return handle->context;
+}
+
+void handle_hide(struct handle *handle) {
+#ifndef Py_GIL_DISABLED /* where more than the count tells who has it */
+  if (Py_REFCNT(handle) != 1 || handle->is_timer)
+    return;
+  PyObject_GC_UnTrack(handle);
+  handle->hidden = true;
+#else
+  (void)handle;
+#endif
+}
+
+void handle_unhide(struct handle *handle) {
+  if (!handle->hidden)
+    return;
+  handle->hidden = false;
+  if (Py_REFCNT(handle) > 1)
+    PyObject_GC_Track(handle);
+}
+
 int handle_run(struct handle *handle) {
   PyObject *result, *context;
   bool outermost = !handle->running;
 
   if (handle->callback == NULL)
     return 0;
-  context = handle->context;
+  context = handle_context(handle);
   handle->running = true; /* from here to the end of the call cancel() leaves callback and arguments alone */
   result = NULL;
-  if (PyContext_Enter(context) == 0) {
+  if (context != NULL && PyContext_Enter(context) == 0) {
     result = call(handle);
     if (PyContext_Exit(context) < 0)
       Py_CLEAR(result);
@@ -226,6 +269,14 @@ int handle_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(handle->args[i]);
   Py_VISIT(handle->source_traceback);
   Py_VISIT(handle->text);
+  return 0;
+}
+
+int handle_traverse_owned(struct handle *handle, visitproc visit, void *arg) {
+  if (!handle->hidden)
+    Py_VISIT((PyObject *)handle);
+  else if (Py_REFCNT(handle) == 1)
+    return handle_traverse((PyObject *)handle, visit, arg);
   return 0;
 }
 

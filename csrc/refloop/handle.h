@@ -12,6 +12,7 @@
 #include "timers.h"
 
 #define HANDLE_INLINE_ARGS 3
+#define HANDLE_BURST 1024u /* so many handles that wait, and more, are a burden to the garbage collector */
 
 struct loop;
 
@@ -21,7 +22,7 @@ struct loop;
    handle_types_init() checks that the base classes still fit. */
 struct handle {
   PyObject_HEAD PyObject *callback; /* NULL once cancelled; the chain in the list of freed handles */
-  PyObject *context;
+  PyObject *context;                /* NULL for an empty one that is still to be made */
   struct loop *loop;
   PyObject *args[HANDLE_INLINE_ARGS]; /* as many as nargs, if they fit; else the first is a tuple of
                                          all */
@@ -35,6 +36,7 @@ struct handle {
   bool cancelled;
   bool running;  /* its callback is being called with the arguments here */
   bool is_timer; /* the object is a struct timer_handle */
+  bool hidden;   /* see handle_hide() */
 };
 
 struct timer_handle {
@@ -56,9 +58,23 @@ struct timer_handle *timer_handle_new(struct loop *loop, double when, PyObject *
    that is to leave the run. */
 int handle_run(struct handle *handle);
 
+/* The context that the callback runs in; borrowed. NULL with an exception. */
+PyObject *handle_context(struct handle *handle);
+
+/* The garbage collector would go through the handles of a burst over and over. So the loop hides those that it alone
+   has from the collector, and shows what they refer to as its own. Nothing if somebody else has the handle, too. */
+void handle_hide(struct handle *handle);
+
+/* To be called when the loop no longer has the handle, but for the caller's reference. */
+void handle_unhide(struct handle *handle);
+
 /* Marks the handle as cancelled and releases what it would have called. An exception that is set
  * stays. */
 void handle_cancel(struct handle *handle);
+
+/* What the garbage collector has to go through on behalf of the loop that has the handle. A hidden one may have been
+   found by a weak reference: then it is nobody's. */
+int handle_traverse_owned(struct handle *handle, visitproc visit, void *arg);
 
 /* The handle that a timer belongs to. */
 static inline struct timer_handle *handle_of_timer(struct timer *timer) {

@@ -28,7 +28,7 @@ static PyObject *cancelled(PyObject *self, PyObject *Py_UNUSED(ignored)) {
 PyDoc_STRVAR(get_context_doc, "get_context($self, /)\n--\n\nThe contextvars.Context that the callback runs in.");
 
 static PyObject *get_context(PyObject *self, PyObject *Py_UNUSED(ignored)) {
-  return new_ref_or_none(as_handle(self)->context);
+  return Py_XNewRef(handle_context(as_handle(self)));
 }
 
 PyDoc_STRVAR(run_doc, "_run($self, /)\n--\n\nCall the callback now; what it raises is reported to the loop.");
@@ -73,9 +73,7 @@ static PyObject *get_cancelled(PyObject *self, void *Py_UNUSED(closure)) {
   return PyBool_FromLong(as_handle(self)->cancelled);
 }
 
-static PyObject *get_context_attribute(PyObject *self, void *Py_UNUSED(closure)) {
-  return new_ref_or_none(as_handle(self)->context);
-}
+static PyObject *get_context_attribute(PyObject *self, void *Py_UNUSED(closure)) { return get_context(self, NULL); }
 
 static PyObject *get_loop(PyObject *self, void *Py_UNUSED(closure)) {
   return new_ref_or_none((PyObject *)as_handle(self)->loop);

@@ -41,6 +41,12 @@ int loop_now(struct loop *loop, double *now) {
 }
 
 int loop_queue(struct loop *loop, struct handle *handle) {
+  if (loop->ready.count >= HANDLE_BURST) {
+    void *newest = ready_at(&loop->ready, loop->ready.count - 1);
+
+    if (callee_pollee(newest) == NULL) /* by now whoever has scheduled it has let go of it, or keeps it */
+      handle_hide(newest);
+  }
   if (ready_push(&loop->ready, handle) < 0) {
     PyErr_NoMemory();
     return -1;
@@ -134,8 +140,11 @@ static int loop_traverse(PyObject *self, visitproc visit, void *arg) {
 
   Py_VISIT(Py_TYPE(self));
   Py_VISIT(loop->module);
-  for (size_t i = 0; i < loop->ready.count; i++)
-    Py_VISIT(callee_object(ready_at(&loop->ready, i)));
+  for (size_t i = 0; i < loop->ready.count; i++) {
+    int result = callee_traverse(ready_at(&loop->ready, i), visit, arg);
+    if (result != 0)
+      return result;
+  }
   for (size_t i = 0; i < loop->timers.count; i++)
     Py_VISIT(handle_of_timer(loop->timers.entries[i].timer));
   for (int fd = 0; fd < loop->poll.size; fd++) {

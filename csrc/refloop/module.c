@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "handle.h"
+#include "listener.h"
 #include "loop.h"
 #include "pipe.h"
 #include "server.h"
@@ -81,7 +82,6 @@ static const struct interned names[] = {
     {AT(str_check_socket), "_check_socket"},
     {AT(str_create_task_by_factory), "_create_task_by_factory"},
     {AT(str_set_coroutine_origin_tracking), "_set_coroutine_origin_tracking"},
-    {AT(str_attach), "_attach"},
     {AT(str_begin), "_begin"},
     {AT(str_buffer_updated), "buffer_updated"},
     {AT(str_call_connection_lost), "_call_connection_lost"},
@@ -92,7 +92,7 @@ static const struct interned names[] = {
     {AT(str_connection_made), "connection_made"},
     {AT(str_data_received), "data_received"},
     {AT(str_debug), "debug"},
-    {AT(str_detach), "_detach"},
+    {AT(str_detach), "detach"},
     {AT(str_eof_received), "eof_received"},
     {AT(str_get_buffer), "get_buffer"},
     {AT(str_getpeername), "getpeername"},
@@ -100,9 +100,11 @@ static const struct interned names[] = {
     {AT(str_info), "info"},
     {AT(str_pause_writing), "pause_writing"},
     {AT(str_peername), "peername"},
+    {AT(str_pipe), "pipe"},
     {AT(str_resume_writing), "resume_writing"},
     {AT(str_socket), "socket"},
     {AT(str_sockname), "sockname"},
+    {AT(str_wake_up), "_wake_up"},
 };
 
 /* What the module's state refers to, beyond the tables above. */
@@ -110,7 +112,7 @@ static const size_t others[] = {
     AT(loop_type),         AT(handle_type),        AT(timer_handle_type),     AT(own_time),
     AT(socket_call_type),  AT(socket_recv),        AT(socket_recv_into),      AT(socket_send),
     AT(keywords_loop),     AT(keywords_loop_name), AT(keywords_loop_context), AT(keywords_loop_name_context),
-    AT(keywords_exc_info), AT(minus_one),          AT(socket_transport_type),
+    AT(keywords_exc_info), AT(minus_one),          AT(socket_transport_type), AT(server_type),
 };
 
 #define COUNT(table) (sizeof(table) / sizeof(*(table)))
@@ -153,8 +155,8 @@ static int module_exec(PyObject *module) {
   struct core_state *state = PyModule_GetState(module);
 
   if (import_all(state) < 0 || intern_all(state) < 0 || handle_types_init(module) < 0 || sockops_init(module) < 0 ||
-      loop_type_init(module) < 0 || stream_type_init(module) < 0 || pipe_types_init(module) < 0 ||
-      listener_type_init(module) < 0)
+      loop_type_init(module) < 0 || server_type_init(module) < 0 || stream_type_init(module) < 0 ||
+      pipe_types_init(module) < 0 || listener_type_init(module) < 0)
     return -1;
   return PyModule_AddStringConstant(module, "libuv_version", uv_version_string());
 }

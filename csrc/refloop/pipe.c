@@ -119,7 +119,7 @@ static PyObject *new_transport(PyTypeObject *type, PyObject *args, PyObject *key
       (transport = (struct transport *)type->tp_alloc(type, 0)) == NULL)
     return NULL;
   if (transport_set_up(transport, kind, &arguments) < 0 || (file_type = prepare(transport->fd, refusal)) == 0 ||
-      transport_set_extra(transport, "pipe", Py_NewRef(arguments.file)) < 0)
+      transport_set_extra(transport, state->str_pipe, Py_NewRef(arguments.file)) < 0)
     goto fail;
   /* from the writing end of a terminal nothing can be learned about the other end */
   transport->reads = kind == &read_kind || file_type != S_IFCHR;
@@ -143,18 +143,18 @@ static PyObject *new_writer(PyTypeObject *type, PyObject *args, PyObject *keywor
 
 static PyObject *repr(PyObject *self) {
   struct transport *transport = (struct transport *)self;
-  const char *state = transport->file == NULL ? " closed" : transport->closing ? " closing" : "";
+  const char *state = !transport->open ? " closed" : transport->closing ? " closing" : "";
   bool writes = transport->kind == &write_kind;
   const char *activity = "closed";
   PyObject *name = PyType_GetName(Py_TYPE(self)), *text;
 
   if (name == NULL)
     return NULL;
-  if (transport->file != NULL && transport->loop->closed)
+  if (transport->open && transport->loop->closed)
     activity = "open";
-  else if (transport->file != NULL)
+  else if (transport->open)
     activity = (writes ? transport->writing : transport->reading).watched ? "polling" : "idle";
-  if (writes && transport->file != NULL && !transport->loop->closed)
+  if (writes && transport->open && !transport->loop->closed)
     text = PyUnicode_FromFormat("<%U%s fd=%d %s bufsize=%zu>", name, state, transport->fd, activity,
                                 transport->queue.bytes);
   else

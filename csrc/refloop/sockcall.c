@@ -34,7 +34,7 @@ static bool is_done(struct loop *loop, PyObject *future) {
 
 /* The socket is ready: has the task run, unless that is cancelled. */
 static int on_ready(struct loop *loop, struct pollee *pollee) {
-  struct socket_call *call = as_call(pollee->owner);
+  struct socket_call *call = as_call(pollee_owner(pollee));
   PyObject *future = call->future, *set;
 
   /* whoever calls this has a reference to the owner */
@@ -56,6 +56,9 @@ static int on_ready(struct loop *loop, struct pollee *pollee) {
   return set != NULL ? 0 : -1;
 }
 
+static const struct pollee_kind call_kind = {
+    .run = on_ready, .place = offsetof(struct socket_call, pollee), .at_once = true};
+
 PyObject *socket_call_new(struct loop *loop, const struct socket_operation *operation, PyObject *sock,
                           PyObject *const args[SOCKET_CALL_ARGS]) {
   struct socket_call *call = PyObject_GC_New(struct socket_call, loop->state->socket_call_type);
@@ -71,7 +74,7 @@ PyObject *socket_call_new(struct loop *loop, const struct socket_operation *oper
   call->data.obj = NULL;
   call->sent = 0;
   call->fd = -1;
-  call->pollee = (struct pollee){.run = on_ready, .owner = (PyObject *)call, .at_once = true};
+  call->pollee = (struct pollee){.kind = &call_kind};
   call->phase = CALL_NEW;
   call->woken = false;
   PyObject_GC_Track(call);

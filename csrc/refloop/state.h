@@ -14,6 +14,7 @@ struct core_state {
   PyTypeObject *timer_handle_type;
   PyTypeObject *socket_call_type;
   PyTypeObject *socket_transport_type;
+  PyTypeObject *server_type;
 
   PyObject *future_type;            /* asyncio.Future */
   PyObject *task_type;              /* asyncio.Task */
@@ -78,7 +79,6 @@ struct core_state {
   PyObject *str_check_socket;
   PyObject *str_create_task_by_factory;
   PyObject *str_set_coroutine_origin_tracking;
-  PyObject *str_attach;
   PyObject *str_begin;
   PyObject *str_buffer_updated;
   PyObject *str_call_connection_lost;
@@ -97,9 +97,11 @@ struct core_state {
   PyObject *str_info;
   PyObject *str_pause_writing;
   PyObject *str_peername;
+  PyObject *str_pipe;
   PyObject *str_resume_writing;
   PyObject *str_socket;
   PyObject *str_sockname;
+  PyObject *str_wake_up;
 
   /* Freed handles for reuse, chained through their callback. */
   struct handle *free_handles;

@@ -8,11 +8,9 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "address.h"
 #include "flow.h"
 #include "loop.h"
 #include "reading.h"
-#include "transport.h"
 #include "writing.h"
 
 static ssize_t receive(int fd, void *memory, size_t size) { return recv(fd, memory, size, 0); }
@@ -84,6 +82,7 @@ static const struct transport_kind socket_kind = {
     .read = reading_read,
     .at_end = at_end,
     .end_stream = end_stream,
+    .describe = stream_describe,
     .is_quiet = is_os_error,
     .refuse = refuse,
     .read_failed = "Fatal read error on socket transport",
@@ -94,46 +93,6 @@ static const struct transport_kind socket_kind = {
     .half_open_writes = true,
 };
 
-typedef int (*namer)(int fd, struct sockaddr *address, socklen_t *length);
-
-/* The name of this end or of the other one, asked of the kernel, or of the socket if its addresses are unknown here;
-   None if there is none. */
-static PyObject *name_of(struct transport *transport, PyObject *socket, namer ask, PyObject *method) {
-  struct sockaddr_storage address;
-  socklen_t length = sizeof(address);
-  PyObject *name;
-
-  if (ask(transport->fd, (struct sockaddr *)&address, &length) == 0 && address_is_known(address.ss_family))
-    return address_object(&address, length);
-  name = PyObject_CallMethodNoArgs(socket, method);
-  if (name != NULL || !PyErr_ExceptionMatches(PyExc_OSError))
-    return name;
-  PyErr_Clear();
-  Py_RETURN_NONE;
-}
-
-/* Puts an object into the extra information; steals the reference, and fails if that is NULL. */
-static int set_extra(struct transport *transport, PyObject *key, PyObject *value) {
-  int failed = value == NULL ? -1 : PyObject_SetItem(transport->extra, key, value);
-
-  Py_XDECREF(value);
-  return failed;
-}
-
-/* The extra information "socket", "sockname" and, unless it was given, "peername". */
-static int describe(struct transport *transport, PyObject *socket) {
-  struct core_state *state = transport->loop->state;
-  int known;
-
-  if (set_extra(transport, state->str_socket, PyObject_CallOneArg(state->transport_socket_type, socket)) < 0 ||
-      set_extra(transport, state->str_sockname, name_of(transport, socket, getsockname, state->str_getsockname)) < 0 ||
-      (known = PySequence_Contains(transport->extra, state->str_peername)) < 0)
-    return -1;
-  return known ? 0
-               : set_extra(transport, state->str_peername,
-                           name_of(transport, socket, getpeername, state->str_getpeername));
-}
-
 /* Small writes are sent at once, without waiting for acknowledgements. Other sockets than those of TCP do not know
    this, and refuse. */
 static void set_no_delay(struct transport *transport) {
@@ -142,12 +101,23 @@ static void set_no_delay(struct transport *transport) {
   (void)setsockopt(transport->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-static PyObject *new_transport(PyTypeObject *type, const struct transport_arguments *arguments) {
-  struct transport *transport = (struct transport *)type->tp_alloc(type, 0);
+/* As stream_new(), of this type. */
+static PyObject *new_stream(PyTypeObject *type, const struct transport_arguments *arguments,
+                            const struct stream_socket *socket) {
+  struct stream *stream = (struct stream *)type->tp_alloc(type, 0);
+  struct transport *transport = &stream->base;
 
-  if (transport == NULL)
-    return NULL;
-  if (transport_set_up(transport, &socket_kind, arguments) < 0 || describe(transport, arguments->file) < 0)
+  if (stream == NULL || transport_set_up(transport, &socket_kind, arguments) < 0)
+    goto fail;
+  if (socket != NULL) {
+    stream->family = socket->family;
+    stream->protocol = socket->protocol;
+  } else if (transport_set_extra(transport, transport->loop->state->str_socket,
+                                 PyObject_CallOneArg(transport->loop->state->transport_socket_type, arguments->file)) <
+             0) {
+    goto fail;
+  }
+  if (stream_note_names(stream, arguments->file, socket) < 0)
     goto fail;
   set_no_delay(transport);
   if (poll_claim(&transport->loop->poll, transport->fd, transport) < 0) {
@@ -156,15 +126,22 @@ static PyObject *new_transport(PyTypeObject *type, const struct transport_argume
   }
   if (transport_start(transport, arguments) < 0)
     goto fail;
-  return (PyObject *)transport;
+  return (PyObject *)stream;
 
 fail:
-  Py_DECREF(transport);
+  Py_XDECREF((PyObject *)stream);
   return NULL;
 }
 
-PyObject *stream_new(const struct transport_arguments *arguments) {
-  return new_transport(arguments->loop->state->socket_transport_type, arguments);
+PyObject *stream_new(const struct transport_arguments *arguments, const struct stream_socket *socket) {
+  return new_stream(arguments->loop->state->socket_transport_type, arguments, socket);
+}
+
+static bool is_server(struct core_state *state, PyObject *server) {
+  if (server == NULL || server == Py_None || PyObject_TypeCheck(server, state->server_type))
+    return true;
+  PyErr_Format(PyExc_TypeError, "server must be a refloop._core.Server, not %.200s", Py_TYPE(server)->tp_name);
+  return false;
 }
 
 static PyObject *stream_type_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
@@ -174,9 +151,45 @@ static PyObject *stream_type_new(PyTypeObject *type, PyObject *args, PyObject *k
 
   if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!OO|OOOO:SocketTransport", (char **)(uintptr_t)names,
                                    state->loop_type, &arguments.loop, &arguments.file, &arguments.protocol,
-                                   &arguments.waiter, &arguments.extra, &arguments.server, &arguments.context))
+                                   &arguments.waiter, &arguments.extra, &arguments.server, &arguments.context) ||
+      !is_server(state, arguments.server))
     return NULL;
-  return new_transport(type, &arguments);
+  return new_stream(type, &arguments, NULL);
+}
+
+/* The attributes of a socket object that tell what it is of. Returns 0, or -1 with an exception. */
+static int look_at(PyObject *object, struct stream_socket *socket) {
+  PyObject *family = PyObject_GetAttrString(object, "family"), *protocol = PyObject_GetAttrString(object, "proto");
+
+  if (family != NULL && protocol != NULL) {
+    socket->family = (sa_family_t)PyLong_AsLong(family);
+    socket->protocol = (int)PyLong_AsLong(protocol);
+  }
+  Py_XDECREF(family);
+  Py_XDECREF(protocol);
+  return PyErr_Occurred() ? -1 : 0;
+}
+
+PyDoc_STRVAR(adopt_doc, "_adopt($type, loop, sock, protocol, waiter, context, /)\n--\n\n"
+                        "A transport of the descriptor of a socket.SocketType, which is detached from it.");
+
+static PyObject *adopt(PyObject *type, PyObject *args) {
+  struct core_state *state = PyModule_GetState(PyType_GetModuleByDef((PyTypeObject *)type, &core_module));
+  struct transport_arguments arguments = {0};
+  struct stream_socket socket = {0};
+  PyObject *object, *stream, *number;
+
+  if (!PyArg_ParseTuple(args, "O!O!OOO:_adopt", state->loop_type, &arguments.loop, state->socket_type, &object,
+                        &arguments.protocol, &arguments.waiter, &arguments.context) ||
+      (arguments.fd = PyObject_AsFileDescriptor(object)) < 0 || look_at(object, &socket) < 0)
+    return NULL;
+  if ((stream = new_stream((PyTypeObject *)type, &arguments, &socket)) == NULL)
+    return NULL;
+  number = PyObject_CallMethodNoArgs(object, state->str_detach);
+  if (number == NULL) /* there was no memory for the number: it is detached all the same */
+    PyErr_Clear();
+  Py_XDECREF(number);
+  return stream;
 }
 
 PyDoc_STRVAR(write_eof_doc, "write_eof($self, /)\n--\n\nEnd the stream when what is queued is written.");
@@ -195,11 +208,11 @@ static PyObject *write_eof(PyObject *self, PyObject *Py_UNUSED(ignored)) {
 static PyObject *repr(PyObject *self) {
   struct transport *transport = (struct transport *)self;
   PyObject *name = PyType_GetName(Py_TYPE(self)), *text;
-  const char *state = transport->file == NULL ? " closed" : transport->closing ? " closing" : "";
+  const char *state = !transport->open ? " closed" : transport->closing ? " closing" : "";
 
   if (name == NULL)
     return NULL;
-  if (transport->file == NULL || transport->loop->closed)
+  if (!transport->open || transport->loop->closed)
     text = PyUnicode_FromFormat("<%U%s fd=%d>", name, state, transport->fd);
   else
     text = PyUnicode_FromFormat("<%U%s fd=%d read=%s write=<%s, bufsize=%zu>>", name, state, transport->fd,
@@ -215,6 +228,7 @@ static PyMethodDef methods[] = {
     WRITING_METHODS,
     FLOW_METHODS,
     {"write_eof", write_eof, METH_NOARGS, write_eof_doc},
+    {"_adopt", adopt, METH_VARARGS | METH_CLASS, adopt_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -231,7 +245,7 @@ static PyType_Slot slots[] = {
 
 static PyType_Spec spec = {
     .name = "refloop._core.SocketTransport",
-    .basicsize = sizeof(struct transport),
+    .basicsize = sizeof(struct stream),
     .flags = TRANSPORT_FLAGS,
     .slots = slots,
 };

@@ -2,6 +2,9 @@
 
 #include "transport.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 #include "compat.h"
 #include "errors.h"
 #include "flow.h"
@@ -16,9 +19,11 @@ static struct core_state *state_of(struct transport *transport) { return transpo
 
 static PyObject *given(PyObject *argument) { return argument != Py_None ? argument : NULL; }
 
-int transport_set_extra(struct transport *transport, const char *key, PyObject *value) {
-  int failed = value == NULL ? -1 : PyMapping_SetItemString(transport->extra, key, value);
+int transport_set_extra(struct transport *transport, PyObject *key, PyObject *value) {
+  int failed = -1;
 
+  if (value != NULL && (transport->extra != NULL || (transport->extra = PyDict_New()) != NULL))
+    failed = PyDict_SetItem(transport->extra, key, value);
   Py_XDECREF(value);
   return failed;
 }
@@ -35,13 +40,16 @@ static int descriptor_of(struct core_state *state, PyObject *file) {
   return fd;
 }
 
-/* Where a socket object keeps its descriptor: right after the object's head, as long as there have been socket objects.
-   NULL if it is not one, or is laid out in another way. */
-static const int *number_in_socket(struct core_state *state, PyObject *file, int fd) {
-  const int *number = (const int *)((const char *)file + sizeof(PyObject));
-
-  return PyObject_TypeCheck(file, state->socket_type) && *number == fd ? number : NULL;
+void transport_set_file(struct transport *transport, PyObject *file) {
+  transport->file = file;
+  transport->numbered = PyObject_TypeCheck(file, state_of(transport)->socket_type) &&
+                        transport_number_in_socket(file) == transport->fd; /* else it is laid out in another way */
 }
+
+static const struct pollee_kind reading_kind = {.run = reading_on_readable,
+                                                .place = offsetof(struct transport, reading)};
+static const struct pollee_kind writing_kind = {.run = writing_on_writable,
+                                                .place = offsetof(struct transport, writing)};
 
 int transport_set_up(struct transport *transport, const struct transport_kind *kind,
                      const struct transport_arguments *arguments) {
@@ -54,18 +62,21 @@ int transport_set_up(struct transport *transport, const struct transport_kind *k
   transport->fd = -1;
   transport->high_water = FLOW_DEFAULT_HIGH;
   transport->low_water = FLOW_DEFAULT_LOW;
-  transport->reading.owner = transport->writing.owner = (PyObject *)transport;
-  transport->reading.run = reading_on_readable;
-  transport->writing.run = writing_on_writable;
+  transport->reading.kind = &reading_kind;
+  transport->writing.kind = &writing_kind;
   transport->protocol = Py_NewRef(Py_None);
   if (loop_check_open(loop) < 0 || reading_reserve(loop) < 0)
     return -1;
   transport->loop = (struct loop *)Py_NewRef((PyObject *)loop);
   transport->context = Py_XNewRef(given(arguments->context));
-  transport->extra = given(arguments->extra) != NULL ? Py_NewRef(arguments->extra) : PyDict_New();
-  if (transport->extra == NULL || (transport->fd = descriptor_of(loop->state, arguments->file)) < 0)
+  if (given(arguments->extra) != NULL && !PyDict_Check(arguments->extra)) {
+    PyErr_Format(PyExc_TypeError, "extra must be a dict, not %.200s", Py_TYPE(arguments->extra)->tp_name);
     return -1;
-  transport->file_number = number_in_socket(loop->state, arguments->file, transport->fd);
+  }
+  transport->extra = Py_XNewRef(given(arguments->extra));
+  transport->fd = arguments->file != NULL ? descriptor_of(loop->state, arguments->file) : arguments->fd;
+  if (transport->fd < 0)
+    return -1;
   if ((none = transport_set_protocol((PyObject *)transport, arguments->protocol)) == NULL)
     return -1;
   Py_DECREF(none);
@@ -84,27 +95,46 @@ int transport_call_soon(struct transport *transport, PyObject *callback, PyObjec
 
 int transport_start(struct transport *transport, const struct transport_arguments *arguments) {
   struct core_state *state = transport->loop->state;
-  PyObject *self = (PyObject *)transport, *attached;
+  PyObject *self = (PyObject *)transport;
 
-  if (given(arguments->server) != NULL) {
-    attached = PyObject_CallMethodOneArg(arguments->server, state->str_attach, self);
-    if (attached == NULL)
-      return -1;
-    Py_DECREF(attached);
-    transport->server = Py_NewRef(arguments->server);
-  }
   if (loop_check_open(transport->loop) < 0) /* what was called may have closed it */
     return -1;
+  if (given(arguments->server) != NULL)
+    server_attach(arguments->server, transport);
   transport->closing = transport->lost = false;
-  transport->file = Py_NewRef(arguments->file);
+  transport->open = true;
+  if (arguments->file != NULL)
+    transport_set_file(transport, Py_NewRef(arguments->file));
   /* only when connection_made() was called, reading starts and the waiter wakes up */
   if (transport_call_soon(transport, PyObject_GetAttr(transport->protocol, state->str_connection_made), self) == 0 &&
       transport_call_soon(transport, PyObject_GetAttr(self, state->str_begin),
                           arguments->waiter != NULL ? arguments->waiter : Py_None) == 0)
     return 0;
   transport->closing = transport->lost = true;
+  transport->open = transport->numbered = false;
   poll_disclaim(&transport->loop->poll, transport->fd, transport);
+  server_forget(transport);
   Py_CLEAR(transport->file);
+  return -1;
+}
+
+/* Closes the descriptor, which is open, by its object if it has one. Returns 0, or -1 with an exception. */
+static int close_file(struct transport *transport) {
+  PyObject *file = transport->file, *result;
+  int failed;
+
+  transport->open = transport->numbered = false;
+  transport->file = NULL;
+  if (file != NULL) {
+    result = PyObject_CallMethodNoArgs(file, state_of(transport)->str_close);
+    Py_DECREF(file);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+  }
+  Py_BEGIN_ALLOW_THREADS /* it may linger */
+      failed = close(transport->fd) < 0 && errno != ECONNRESET;
+  Py_END_ALLOW_THREADS if (!failed) return 0;
+  PyErr_SetFromErrno(PyExc_OSError);
   return -1;
 }
 
@@ -176,26 +206,18 @@ int transport_lose(struct transport *transport, PyObject *exception) {
 PyObject *transport_call_connection_lost(PyObject *self, PyObject *exception) {
   struct transport *transport = as_transport(self);
   struct core_state *state = state_of(transport);
-  PyObject *file = transport->file, *server = transport->server, *result;
+  PyObject *result;
 
-  if (file == NULL)
+  if (!transport->open)
     Py_RETURN_NONE;
   result = PyObject_CallMethodOneArg(transport->protocol, state->str_connection_lost, exception);
   Py_XDECREF(result);
   /* whatever that raised, the rest is done */
   exception = take_exception();
-  transport->file = transport->server = NULL;
-  transport->file_number = NULL;
-  result = PyObject_CallMethodNoArgs(file, state->str_close);
-  Py_XDECREF(result);
+  (void)close_file(transport);
   keep_first(self, exception);
-  Py_DECREF(file);
   exception = take_exception();
-  if (server != NULL) {
-    result = PyObject_CallMethodOneArg(server, state->str_detach, self);
-    Py_XDECREF(result);
-    Py_DECREF(server);
-  }
+  (void)server_detach(transport);
   keep_first(self, exception);
   exception = take_exception();
   Py_SETREF(transport->protocol, Py_NewRef(Py_None));
@@ -300,6 +322,22 @@ PyObject *transport_set_protocol(PyObject *self, PyObject *protocol) {
   Py_RETURN_NONE;
 }
 
+PyObject *transport_get_extra_info(PyObject *self, PyObject *args, PyObject *keywords) {
+  static const char *const names[] = {"name", "default", NULL};
+  struct transport *transport = as_transport(self);
+  PyObject *name, *otherwise = Py_None, *value = NULL;
+
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|O:get_extra_info", (char **)(uintptr_t)names, &name, &otherwise))
+    return NULL;
+  if (transport->extra != NULL)
+    value = Py_XNewRef(PyDict_GetItemWithError(transport->extra, name));
+  else if (PyObject_Hash(name) == -1) /* as a dictionary would refuse it */
+    return NULL;
+  if (value == NULL && !PyErr_Occurred() && transport->kind->describe != NULL)
+    value = transport->kind->describe(transport, name);
+  return value != NULL || PyErr_Occurred() ? value : Py_NewRef(otherwise);
+}
+
 PyObject *transport_close(PyObject *self, PyObject *Py_UNUSED(ignored)) {
   if (transport_begin_close(as_transport(self)) < 0)
     return NULL;
@@ -311,6 +349,8 @@ PyObject *transport_is_closing(PyObject *self, PyObject *Py_UNUSED(ignored)) {
 }
 
 const char transport_close_doc[] = "close($self, /)\n--\n\nStop reading, write what is queued, and then close.";
+const char transport_get_extra_info_doc[] =
+    "get_extra_info($self, name, default=None)\n--\n\nWhat is known of the connection by this name.";
 const char transport_is_closing_doc[] = "is_closing($self, /)\n--\n\nWhether the transport is closing or closed.";
 const char transport_get_protocol_doc[] =
     "get_protocol($self, /)\n--\n\nThe protocol; None once connection_lost() was called.";
@@ -341,13 +381,13 @@ int transport_clear(PyObject *self) {
 
   /* the loop stays: methods count on it */
   transport->closing = transport->lost = true;
-  transport->file_number = NULL;
+  transport->numbered = false;
   Py_CLEAR(transport->extra);
   Py_CLEAR(transport->attributes);
   Py_CLEAR(transport->file);
   if (transport->protocol != NULL)
     Py_SETREF(transport->protocol, Py_NewRef(Py_None));
-  Py_CLEAR(transport->server);
+  server_forget(transport);
   Py_CLEAR(transport->context);
   Py_CLEAR(transport->read_context);
   Py_CLEAR(transport->write_context);
@@ -358,29 +398,20 @@ int transport_clear(PyObject *self) {
 /* Warns of a transport that nobody closed, and closes its file. */
 void transport_finalize(PyObject *self) {
   struct transport *transport = as_transport(self);
-  struct core_state *state;
-  PyObject *exception, *result, *file = transport->file, *server = transport->server;
+  PyObject *exception;
 
-  if (file == NULL)
+  if (!transport->open)
     return;
-  state = state_of(transport);
   exception = take_exception();
   if (PyErr_ResourceWarning(self, 1, "unclosed transport %R", self) < 0)
     PyErr_WriteUnraisable(self);
-  transport->file = transport->server = NULL;
-  transport->file_number = NULL;
   transport->lost = true;
   mark_as_closing(transport);
   pollee_unwatch(transport->loop, &transport->writing);
-  if ((result = PyObject_CallMethodNoArgs(file, state->str_close)) == NULL)
+  if (transport->open && close_file(transport) < 0)
     PyErr_WriteUnraisable(self);
-  Py_XDECREF(result);
-  Py_DECREF(file);
-  if (server != NULL && (result = PyObject_CallMethodOneArg(server, state->str_detach, self)) == NULL)
+  if (server_detach(transport) < 0)
     PyErr_WriteUnraisable(self);
-  else if (server != NULL)
-    Py_DECREF(result);
-  Py_XDECREF(server);
   give_exception(exception);
 }
 

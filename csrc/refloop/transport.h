@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "callee.h"
+#include "server.h"
 #include "write_queue.h"
 
 struct iovec;
@@ -30,6 +31,9 @@ struct transport_kind {
   int (*at_end)(struct transport *transport);
   /* Called when all is written after write_eof(). */
   int (*end_stream)(struct transport *transport);
+  /* What get_extra_info() returns for a name that is not in the dictionary: a new reference, or NULL, with an exception
+     or without one if there is nothing of that name. NULL if all is there. */
+  PyObject *(*describe)(struct transport *transport, PyObject *name);
   bool (*is_quiet)(PyObject *exception); /* a fatal error that is usual, and only logged in debug mode */
   PyObject *(*refuse)(PyObject *data);   /* raises what write() raises if that is no data; returns NULL */
   const char *read_failed;
@@ -42,15 +46,15 @@ struct transport_kind {
 
 /* The object begins like one of asyncio.BaseTransport, whose slot `extra` is. */
 struct transport {
-  PyObject_HEAD PyObject *extra; /* a dictionary */
+  PyObject_HEAD PyObject *extra; /* a dictionary, or NULL */
   PyObject *attributes;          /* of the instance, or NULL */
   PyObject *weakrefs;            /* the interpreter's */
   const struct transport_kind *kind;
   struct loop *loop;
-  PyObject *file;          /* NULL after the connection is lost; the socket or pipe object, closed by the transport */
-  const int *file_number;  /* the descriptor as the socket object knows it; NULL if that cannot be seen */
+  PyObject *file;          /* the socket or pipe object of the descriptor, NULL if it has none, or is not open */
   PyObject *protocol;      /* None after the connection is lost */
   PyObject *server;        /* or NULL */
+  struct server_link link; /* among the transports of that */
   PyObject *context;       /* that all callbacks run in, NULL for a copy of the one that is current in each call */
   PyObject *read_context;  /* that reading was started in, or NULL */
   PyObject *write_context; /* that queueing was started in, or NULL */
@@ -58,8 +62,10 @@ struct transport {
   size_t low_water, high_water;
   struct write_queue queue;
   struct pollee reading, writing;
-  int fd;               /* -1 if never opened */
+  int fd;               /* -1 if there never was one */
   unsigned lost_writes; /* since the connection is lost */
+  bool open;            /* the descriptor is, and the transport's to close: until the connection is lost */
+  bool numbered;        /* the file is a socket object, in which its own idea of the descriptor can be seen */
   bool reads;           /* reading is of use, if only to learn that the other side has gone */
   bool buffered;        /* the protocol is an asyncio.BufferedProtocol */
   bool closing;         /* close() was called, or the connection is lost */
@@ -73,18 +79,22 @@ struct transport {
 /* The arguments of a transport's constructor, all borrowed; those that are NULL or None are not there. */
 struct transport_arguments {
   struct loop *loop;
-  PyObject *file, *protocol, *waiter, *extra, *server, *context;
+  PyObject *file; /* NULL if there is only a descriptor */
+  int fd;         /* then */
+  PyObject *protocol, *waiter, *extra, *server, *context;
 };
 
-/* Fills in a new object, on whose failure the file is still the caller's. Returns 0, or -1 with an exception. */
+/* Fills in a new object, on whose failure the file, or the descriptor, is still the caller's. Returns 0, or -1 with an
+   exception. */
 int transport_set_up(struct transport *transport, const struct transport_kind *kind,
                      const struct transport_arguments *arguments);
 
-/* Takes over the file, tells the server, and queues connection_made() and what comes after it. The same. */
+/* Takes over the file or descriptor, tells the server, and queues connection_made() and what comes after it. The same.
+ */
 int transport_start(struct transport *transport, const struct transport_arguments *arguments);
 
 /* Puts an object into the extra information; steals the reference, and fails if that is NULL. */
-int transport_set_extra(struct transport *transport, const char *key, PyObject *value);
+int transport_set_extra(struct transport *transport, PyObject *key, PyObject *value);
 
 /* Queues a call of a callback, which is released, with an argument or, if that is NULL, none. Fails if the callback is
    NULL. Returns 0, or -1 with an exception. */
@@ -116,9 +126,18 @@ int transport_warn(struct transport *transport, const char *text);
 /* A new reference to the context for callbacks that are set up now; NULL with an exception. */
 PyObject *transport_new_context(struct transport *transport);
 
+/* Notes the object of the descriptor; a reference is taken over. */
+void transport_set_file(struct transport *transport, PyObject *file);
+
+/* Where a socket object keeps its descriptor: right after the object's head, as long as there have been socket
+   objects. */
+static inline int transport_number_in_socket(PyObject *file) {
+  return *(const int *)((const char *)file + sizeof(PyObject));
+}
+
 /* Whether the descriptor still is that of the file, which may have been closed behind our back. */
 static inline bool transport_owns_fd(const struct transport *transport) {
-  return transport->file_number == NULL || *transport->file_number == transport->fd;
+  return !transport->numbered || transport_number_in_socket(transport->file) == transport->fd;
 }
 
 static inline struct transport *transport_of_reading(struct pollee *pollee) {
@@ -152,6 +171,8 @@ extern PyMemberDef transport_members[];
 /* The methods that all types have. */
 #define TRANSPORT_METHODS                                                                                              \
   {"close", transport_close, METH_NOARGS, transport_close_doc},                                                        \
+      {"get_extra_info", (PyCFunction)(void (*)(void))transport_get_extra_info, METH_VARARGS | METH_KEYWORDS,          \
+       transport_get_extra_info_doc},                                                                                  \
       {"is_closing", transport_is_closing, METH_NOARGS, transport_is_closing_doc},                                     \
       {"get_protocol", transport_get_protocol, METH_NOARGS, transport_get_protocol_doc},                               \
       {"set_protocol", transport_set_protocol, METH_O, transport_set_protocol_doc},                                    \
@@ -159,8 +180,9 @@ extern PyMemberDef transport_members[];
     "_call_connection_lost", transport_call_connection_lost, METH_O, NULL                                              \
   }
 
-extern const char transport_close_doc[], transport_is_closing_doc[], transport_get_protocol_doc[],
-    transport_set_protocol_doc[];
+extern const char transport_close_doc[], transport_get_extra_info_doc[], transport_is_closing_doc[],
+    transport_get_protocol_doc[], transport_set_protocol_doc[];
+PyObject *transport_get_extra_info(PyObject *self, PyObject *args, PyObject *keywords);
 PyObject *transport_close(PyObject *self, PyObject *ignored);
 PyObject *transport_is_closing(PyObject *self, PyObject *ignored);
 PyObject *transport_get_protocol(PyObject *self, PyObject *ignored);

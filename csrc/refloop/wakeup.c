@@ -47,9 +47,11 @@ static int serve_uv(struct loop *loop, struct pollee *pollee) {
   return PyErr_Occurred() ? -1 : 0;
 }
 
+static const struct pollee_kind signals_kind = {.run = on_signal}, uv_kind = {.run = serve_uv};
+
 /* Watches a descriptor of the loop's own. */
-static int watch_own(struct loop *loop, struct pollee *pollee, int (*run)(struct loop *, struct pollee *), int fd) {
-  pollee->run = run;
+static int watch_own(struct loop *loop, struct pollee *pollee, const struct pollee_kind *kind, int fd) {
+  pollee->kind = kind;
   if (pollee_watch(loop, pollee, fd, POLL_READ) < 0)
     return -1;
   loop->wakeup.own++;
@@ -58,7 +60,7 @@ static int watch_own(struct loop *loop, struct pollee *pollee, int (*run)(struct
 
 int wakeup_init(struct loop *loop) {
   loop->wakeup.signal_pipe[0] = loop->wakeup.signal_pipe[1] = -1;
-  return watch_own(loop, &loop->wakeup.uv, serve_uv, uv_backend_fd(&loop->uv));
+  return watch_own(loop, &loop->wakeup.uv, &uv_kind, uv_backend_fd(&loop->uv));
 }
 
 /* Whether this is the thread in which Python runs the handlers of signals. Returns -1 with an exception. */
@@ -84,7 +86,7 @@ static int open_signal_pipe(struct loop *loop) {
     PyErr_SetFromErrno(PyExc_OSError);
     return -1;
   }
-  return watch_own(loop, &loop->wakeup.signals, on_signal, loop->wakeup.signal_pipe[0]);
+  return watch_own(loop, &loop->wakeup.signals, &signals_kind, loop->wakeup.signal_pipe[0]);
 }
 
 /* Has Python's signal handler write to this descriptor, -1 for none. (Not PySignal_SetWakeupFd(), which interpreters

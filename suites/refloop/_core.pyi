@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from types import TracebackType
-from typing import Any, Protocol, TypeVar, TypeVarTuple, final
+from typing import Any, Protocol, Self, TypeVar, TypeVarTuple, final
 
 from typing_extensions import Buffer
 
@@ -40,11 +40,11 @@ class SocketCall(Coroutine[Any, None, T_co]):
     def close(self) -> None: ...
     def __await__(self) -> Generator[Any, None, T_co]: ...
 
-class Attachable(Protocol):
-    """A server, as its transports see it."""
+class Server:
+    """What a server is to its transports. It knows those that live until connection_lost() was called."""
 
-    def _attach(self, transport: asyncio.BaseTransport, /) -> None: ...
-    def _detach(self, transport: asyncio.BaseTransport, /) -> None: ...
+    def _transports(self) -> list[SocketTransport]: ...
+    def _wake_up(self) -> None: ...
 
 class SocketTransport(asyncio.Transport):
     """A transport over a connected, non-blocking stream socket, TCP or UNIX, which it takes over and closes.
@@ -58,28 +58,38 @@ class SocketTransport(asyncio.Transport):
         sock: the socket.
         protocol: an asyncio.Protocol or asyncio.BufferedProtocol.
         waiter: a future that is done when connection_made() has been called.
-        extra: the dictionary of get_extra_info(), which the transport takes over and completes with "socket",
-            "sockname" and, unless it is there, "peername".
-        server: what is told by _attach(transport) in the constructor and by _detach(transport) after connection_lost().
+        extra: what get_extra_info() is to know besides "socket", "sockname" and, unless it is there, "peername"; the
+            transport takes it over.
+        server: the server that it belongs to; its _wake_up() is called when its last transport has gone.
         context: what all callbacks of the protocol run in; None for copies of the contexts in which the transport was
             made, reading was resumed, data was queued and so on, as asyncio before Python 3.15 has it.
 
     Raises:
-        TypeError: loop is no loop of refloop.
-        RuntimeError: it is closed.
+        TypeError: loop is no loop of refloop, server no server, or extra no dictionary.
+        RuntimeError: the loop is closed.
         OSError, ValueError: the socket is closed.
     """
 
     def __init__(
         self,
         loop: Loop,
-        sock: socket.socket,
+        sock: socket.SocketType,
         protocol: asyncio.BaseProtocol,
         waiter: asyncio.Future[None] | None = None,
         extra: dict[str, Any] | None = None,
-        server: Attachable | None = None,
+        server: Server | None = None,
         context: Context | None = None,
     ) -> None: ...
+    @classmethod
+    def _adopt(
+        cls,
+        loop: Loop,
+        sock: socket.SocketType,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None,
+        context: Context | None,
+        /,
+    ) -> Self: ...
 
 @final
 class Listener:
@@ -104,7 +114,7 @@ class Listener:
         loop: Loop,
         sock: socket.socket,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
-        server: Attachable,
+        server: Server,
         context: Context,
     ) -> None: ...
     def start(self) -> None: ...
@@ -203,4 +213,4 @@ class Loop:
     def sock_recvfrom_into(self, sock: socket.socket, buf: Buffer, nbytes: int = 0) -> SocketCall[tuple[int, Any]]: ...
     def sock_sendall(self, sock: socket.socket, data: Buffer) -> SocketCall[None]: ...
     def sock_sendto(self, sock: socket.socket, data: Buffer, address: Any) -> SocketCall[int]: ...
-    def _sock_writable(self, sock: socket.socket) -> SocketCall[None]: ...
+    def _sock_writable(self, sock: socket.SocketType) -> SocketCall[None]: ...

@@ -1,5 +1,6 @@
 """Addresses of IP sockets: which need no look-up, in which order they are tried."""
 
+import functools
 import itertools
 import socket
 from collections.abc import Iterable
@@ -26,19 +27,27 @@ def port_number(port: Any) -> int | None:
         return None
 
 
+@functools.lru_cache
+def family_of(host: str) -> int | None:
+    """The family of an IP address; None for what is none, or has a scope."""
+    family = INET6 if ":" in host else INET
+    try:
+        socket.inet_pton(family, host)
+    except (OSError, ValueError):
+        return None
+    return family
+
+
 def numeric_info(address: Any, family: int, proto: int) -> Info | None:
     """What stands for a stream to an IP address and the number of a port; None if it has to be looked up."""
     host, port = address[:2]
-    if host is None or proto not in PROTOCOLS or (number := port_number(port)) is None:
+    if host is None or proto not in PROTOCOLS:
         return None
     if isinstance(host, bytes):
         host = host.decode("idna")
-    found = INET6 if ":" in host else INET
-    if family not in (0, found):
-        return None
-    try:
-        socket.inet_pton(found, host)  # which refuses a scope in the address, too
-    except (OSError, ValueError):
+    number = port if type(port) is int else port_number(port)
+    found = family_of(host)
+    if number is None or found is None or family not in (0, found):
         return None
     return found, STREAM, TCP, "", (host, number) if found == INET else (host, number, *address[2:], 0, 0)[:4]
 

@@ -5,19 +5,19 @@ import socket
 from refloop.sockets import tls_sockets
 
 
-def check_plain(sock: socket.socket) -> None:
+def check_plain(sock: socket.SocketType) -> None:
     """Raise TypeError if the socket is one of TLS."""
     if isinstance(sock, tls_sockets):
         raise TypeError("Socket cannot be of type SSLSocket")
 
 
-def check_stream(sock: socket.socket) -> None:
+def check_stream(sock: socket.SocketType) -> None:
     """Raise ValueError if the socket is not one of a byte stream."""
     if sock.type != socket.SOCK_STREAM:
         raise ValueError(f"A Stream Socket was expected, got {sock!r}")
 
 
-def check_unix_stream(sock: socket.socket) -> None:
+def check_unix_stream(sock: socket.SocketType) -> None:
     """Raise ValueError if the socket is not a UNIX one of a byte stream."""
     if sock.family != socket.AF_UNIX or sock.type != socket.SOCK_STREAM:
         raise ValueError(f"A UNIX Domain Stream Socket was expected, got {sock!r}")

@@ -21,6 +21,8 @@ Factory = Callable[[], P]
 
 logger = logging.getLogger("asyncio")
 
+Sock = socket.SocketType
+"""What socket.socket is derived from: enough for a connection that will have a transport."""
 NONBLOCK = int(socket.SOCK_NONBLOCK)
 
 
@@ -30,7 +32,7 @@ def bind_error(exc: OSError, address: Any) -> OSError:
     return OSError(exc.errno, f"error while attempting to bind on address {address!r}: {(text or str(exc)).lower()}")
 
 
-def bind(sock: socket.socket, family: int, local_infos: list[Info], errors: list[OSError]) -> None:
+def bind(sock: Sock, family: int, local_infos: list[Info], errors: list[OSError]) -> None:
     """Bind to the first local address of the family that there is; the errors of those before it are appended.
 
     Raises:
@@ -52,7 +54,7 @@ def bind(sock: socket.socket, family: int, local_infos: list[Info], errors: list
         del error, errors  # else its traceback keeps it
 
 
-def begin_connecting(sock: socket.socket, address: Any) -> bool:
+def begin_connecting(sock: Sock, address: Any) -> bool:
     """Connect a socket that does not block; returns whether that is done already.
 
     Raises:
@@ -77,6 +79,29 @@ def check_connected(error: int, address: Any) -> None:
         raise OSError(error, f"Connect call failed {address}")
 
 
+def begin_connection(info: Info, local_infos: list[Info] | None, errors: list[OSError]) -> tuple[Sock, bool]:
+    """A socket that is about to connect to an address, and whether it is connected already.
+
+    Raises:
+        OSError: it failed. Each one is appended to the list.
+    """
+    family, kind, proto, _, address = info
+    sock = None
+    try:
+        sock = Sock(family, kind | NONBLOCK, proto)
+        if local_infos is not None:
+            bind(sock, family, local_infos, errors)
+        return sock, begin_connecting(sock, address)
+    except BaseException as exc:
+        if sock is not None:
+            sock.close()
+        if isinstance(exc, OSError):
+            errors.append(exc)
+        raise
+    finally:
+        del errors  # else the traceback of each keeps all
+
+
 def combined(errors: list[OSError], all_errors: bool) -> Exception:
     """The exception that stands for those of all attempts."""
     if all_errors:
@@ -88,59 +113,60 @@ def combined(errors: list[OSError], all_errors: bool) -> Exception:
 class Connections(Addresses):
     """Making of connections."""
 
-    async def _connected(self, sock: socket.socket, address: Any) -> None:
-        """Wait until a socket is connected."""
-        await self._sock_writable(sock)
-        check_connected(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), address)
-
-    async def _open(self, info: Info, local_infos: list[Info] | None, errors: list[OSError]) -> socket.socket:
-        """A socket that is connected to an address. Each OSError is appended to the list, the last one raised."""
-        family, kind, proto, _, address = info
-        sock = None
+    async def _connected(self, sock: Sock, address: Any, errors: list[OSError]) -> None:
+        """Wait until a socket is connected; it is closed if that fails. An OSError is also appended to the list."""
         try:
-            sock = socket.socket(family, kind | NONBLOCK, proto)
-            if local_infos is not None:
-                bind(sock, family, local_infos, errors)
-            if not begin_connecting(sock, address):
-                await self._connected(sock, address)
+            await self._sock_writable(sock)
+            check_connected(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), address)
         except BaseException as exc:
-            if sock is not None:
-                sock.close()
+            sock.close()
             if isinstance(exc, OSError):
                 errors.append(exc)
             raise
         finally:
             del errors  # else the traceback of each keeps all
+
+    async def _open(self, info: Info, local_infos: list[Info] | None, errors: list[OSError]) -> Sock:
+        """A socket that is connected to an address. Each OSError is appended to the list, the last one raised."""
+        try:
+            sock, connected = begin_connection(info, local_infos, errors)
+            if not connected:
+                await self._connected(sock, info[4], errors)
+        finally:
+            del errors
         return sock
 
     async def _open_any(
         self, infos: list[Info], local_infos: list[Info] | None, delay: float | None, all_errors: bool
-    ) -> socket.socket:
+    ) -> Sock:
         """A socket that is connected to one of the addresses, in this order; raises what `combined` makes of errors."""
         errors: list[OSError] = []
         try:
             if delay is None:
                 for info in infos:
                     try:
-                        return await self._open(info, local_infos, errors)
+                        sock, connected = begin_connection(info, local_infos, errors)
+                        if not connected:
+                            await self._connected(sock, info[4], errors)
                     except OSError:
                         continue
-            else:
-                sock = await race([functools.partial(self._open, info, local_infos, errors) for info in infos], delay)
-                if sock is not None:
                     return sock
+            else:
+                found = await race([functools.partial(self._open, info, local_infos, errors) for info in infos], delay)
+                if found is not None:
+                    return found
             raise combined(errors, all_errors)
         finally:
             del errors
 
     async def _transport(
-        self, sock: socket.socket, protocol_factory: Factory[P], *, ours: bool
+        self, sock: Sock, protocol_factory: Factory[P], *, ours: bool
     ) -> tuple[_core.SocketTransport, P]:
         """The transport and protocol of a connected socket, which the transport takes over.
 
         Args:
-            ours: nobody else knows the socket, which does not block, so it is closed if it gets no transport. (Others
-                are left as they are, and since Python 3.14 closed, too.)
+            ours: nobody else knows the socket, which does not block, so the transport takes its descriptor alone, and
+                it is closed if it gets no transport. (Others are left as they are, and since Python 3.14 closed, too.)
         """
         try:
             if not ours:
@@ -148,7 +174,10 @@ class Connections(Addresses):
             context = contextvars.copy_context() if sys.version_info >= (3, 15) else None
             protocol = protocol_factory()
             waiter = self.create_future()
-            transport = _core.SocketTransport(self, sock, protocol, waiter, None, None, context)
+            if ours:
+                transport = _core.SocketTransport._adopt(self, sock, protocol, waiter, context)
+            else:
+                transport = _core.SocketTransport(self, sock, protocol, waiter, None, None, context)
         except BaseException:
             if ours or sys.version_info >= (3, 14):
                 sock.close()
@@ -195,7 +224,7 @@ class Connections(Addresses):
         family: int = 0,
         proto: int = 0,
         flags: int = 0,
-        sock: socket.socket | None = None,
+        sock: Sock | None = None,
         local_addr: tuple[str, int] | None = None,
         server_hostname: str | None = None,
         ssl_handshake_timeout: float | None = None,

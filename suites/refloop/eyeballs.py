@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-Attempt = Callable[[], Coroutine[Any, Any, socket.socket]]
+Attempt = Callable[[], Coroutine[Any, Any, socket.SocketType]]
 
 
 class Race:
@@ -13,8 +13,8 @@ class Race:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._tasks: list[asyncio.Task[socket.socket]] = []
-        self.winner: socket.socket | None = None
+        self._tasks: list[asyncio.Task[socket.SocketType]] = []
+        self.winner: socket.SocketType | None = None
 
     async def start(self, attempt: Attempt, delay: float) -> None:
         """Start an attempt, and wait until it has ended, or one has won, so many seconds at most."""
@@ -60,12 +60,12 @@ class Race:
                 if task.done() and not task.cancelled() and task.exception() is None:
                     self._close_loser(task.result())
 
-    def _close_loser(self, sock: socket.socket) -> None:
+    def _close_loser(self, sock: socket.SocketType) -> None:
         if sock is not self.winner:
             sock.close()
 
 
-async def race(attempts: Iterable[Attempt], delay: float) -> socket.socket | None:
+async def race(attempts: Iterable[Attempt], delay: float) -> socket.SocketType | None:
     """The socket of the attempt that succeeds first; None if all fail with OSError. The others are cancelled.
 
     Args:

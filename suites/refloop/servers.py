@@ -8,7 +8,6 @@ import itertools
 import logging
 import socket
 import sys
-import weakref
 from asyncio.trsock import TransportSocket
 from collections.abc import Callable, Sequence
 
@@ -21,7 +20,7 @@ Factory = Callable[[], asyncio.BaseProtocol]
 logger = logging.getLogger("asyncio")
 
 
-class Server(asyncio.AbstractServer):
+class Server(_core.Server, asyncio.AbstractServer):
     """A server on listening sockets, which it closes. Its transports tell it when they begin and end."""
 
     def __init__(
@@ -48,8 +47,6 @@ class Server(asyncio.AbstractServer):
         self._clean_up = clean_up
         self._context = contextvars.copy_context() if sys.version_info >= (3, 15) else None
         self._listeners: list[_core.Listener] = []
-        # Weak, so that a transport that nobody has any more can still be told from others.
-        self._clients: set[weakref.ref[asyncio.BaseTransport]] = set()
         self._waiters: list[asyncio.Future[None]] | None = []  # None: closed, and no client is left
         self._serving = False
         self._forever: asyncio.Future[None] | None = None
@@ -57,16 +54,9 @@ class Server(asyncio.AbstractServer):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} sockets={self.sockets!r}>"
 
-    def _attach(self, transport: asyncio.BaseTransport) -> None:
-        self._clients.add(weakref.ref(transport))
-
-    def _detach(self, transport: asyncio.BaseTransport) -> None:
-        self._clients.discard(weakref.ref(transport))
-        self._wake_up()
-
     def _wake_up(self) -> None:
         """Wake up who waits in wait_closed(), if there is no more to wait for."""
-        if self._sockets is not None or self._clients or self._waiters is None:
+        if self._sockets is not None or self._waiters is None or self._transports():
             return
         waiters, self._waiters = self._waiters, None
         for waiter in waiters:
@@ -168,9 +158,6 @@ class Server(asyncio.AbstractServer):
         for transport in self._transports():
             transport.abort()
 
-    def _transports(self) -> list[asyncio.WriteTransport]:
-        return [transport for client in self._clients if isinstance(transport := client(), asyncio.WriteTransport)]
-
     async def wait_closed(self) -> None:
         """Wait until it is closed and no connection is left.
 
@@ -179,7 +166,7 @@ class Server(asyncio.AbstractServer):
         if sys.version_info < (3, 12):
             over = self._sockets is None
         else:
-            over = sys.version_info < (3, 12, 1) and not self._clients
+            over = sys.version_info < (3, 12, 1) and not self._transports()
         if over or self._waiters is None:
             return
         waiter = self._loop.create_future()

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from refloop import _core
 from refloop.arguments import check_tls_timeouts, check_unix_stream, refuse_tls
-from refloop.connections import NONBLOCK, Connections, begin_connecting
+from refloop.connections import Connections, Sock
 from refloop.servers import Server, Servers
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
@@ -84,7 +84,7 @@ class Unix(Connections, Servers):
         path: Address | None = None,
         *,
         ssl: object = None,
-        sock: socket.socket | None = None,
+        sock: Sock | None = None,
         server_hostname: str | None = None,
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
@@ -113,13 +113,7 @@ class Unix(Connections, Servers):
         ours = path is not None
         if path is not None:
             address = os.fspath(path)
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | NONBLOCK)
-            try:
-                if not begin_connecting(sock, address):
-                    await self._connected(sock, address)
-            except BaseException:
-                sock.close()
-                raise
+            sock = await self._open((socket.AF_UNIX, socket.SOCK_STREAM, 0, "", address), None, [])
         elif sock is None:
             raise ValueError("no path and sock were specified")
         else:

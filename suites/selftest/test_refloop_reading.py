@@ -504,33 +504,71 @@ def test_a_loop_that_is_closed_lets_go_of_its_transports(closing: str, debug: bo
     assert faultkit.descriptors() == before
 
 
-class Attached:
-    """A server as transports see it."""
+class Told(_core.Server):
+    """Counts how often its last transport has gone."""
 
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, object]] = []
+    told = 0
 
-    def _attach(self, transport: object) -> None:
-        self.calls.append(("attach", transport))
-
-    def _detach(self, transport: object) -> None:
-        self.calls.append(("detach", transport))
+    def _wake_up(self) -> None:
+        self.told += 1
 
 
-def test_a_server_is_told_of_its_transports() -> None:
+def test_a_server_knows_its_transports() -> None:
+    async def scene(_: Reports) -> None:
+        running: Any = asyncio.get_running_loop()
+        server = Told()
+        pairs = [socket.socketpair() for _ in range(3)]
+        protocols = [Recorder() for _ in pairs]
+        transports = []
+        for (ours, _), protocol in zip(pairs, protocols, strict=True):
+            ours.setblocking(False)
+            transports.append(_core.SocketTransport(running, ours, protocol, None, None, server))
+        assert server._transports() == transports
+        for place in (1, 0, 0):  # from the middle, from the front, the last one
+            assert server.told == 0
+            pairs.pop(place)[1].close()
+            await protocols.pop(place).until_told("connection_lost")
+            del transports[place]
+            assert server._transports() == transports
+        assert server.told == 1
+
+    assert run("refloop", scene) == []
+
+
+def test_a_server_does_not_keep_its_transports() -> None:
+    async def scene(_: Reports) -> None:
+        running: Any = asyncio.get_running_loop()
+        server = Told()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        waiter = running.create_future()
+        transport = _core.SocketTransport(running, ours, asyncio.Protocol(), waiter, None, server)
+        await waiter
+        transport.pause_reading()
+        with pytest.warns(ResourceWarning, match="unclosed transport"):
+            del transport
+        assert server._transports() == []
+        assert server.told == 1
+        theirs.close()
+
+    assert run("refloop", scene) == []
+
+
+def test_extra_information_that_is_given() -> None:
     async def scene(_: Reports) -> None:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        server, protocol = Attached(), Recorder()
+        protocol = Recorder()
         extra = {"peername": "known", "of the server": 1}
         running: Any = asyncio.get_running_loop()
-        transport = _core.SocketTransport(running, ours, protocol, None, extra, server)
-        assert server.calls == [("attach", transport)]
+        transport = _core.SocketTransport(running, ours, protocol, None, extra)
         assert transport.get_extra_info("peername") == "known"
         assert transport.get_extra_info("of the server") == 1
+        assert transport.get_extra_info(name="sockname", default="nothing") == ""
         theirs.close()
         await protocol.until_told("connection_lost")
-        assert server.calls == [("attach", transport), ("detach", transport)]
+        with pytest.raises(TypeError, match="unhashable"):
+            transport.get_extra_info([])  # type: ignore[arg-type]
 
     assert run("refloop", scene) == []
 
@@ -569,13 +607,14 @@ def test_a_constructor_that_fails_leaves_the_socket_alone() -> None:
         make: Any = _core.SocketTransport
         ours, theirs = socket.socketpair()
 
-        class Unattachable:
-            _attach = raise_lookup_error
-
-        with pytest.raises(LookupError):
-            make(running, ours, Recorder(), server=Unattachable())
+        with pytest.raises(TypeError, match="Server"):
+            make(running, ours, Recorder(), server=object())
+        with pytest.raises(TypeError, match="dict"):
+            make(running, ours, Recorder(), extra=[])
+        server = Told()
         with pytest.raises(AttributeError, match="connection_made"):
-            make(running, ours, object())
+            make(running, ours, object(), server=server)
+        assert server._transports() == []
         with pytest.raises(TypeError, match="Loop"):
             make(object(), ours, Recorder())
         closed = refloop.new_event_loop()

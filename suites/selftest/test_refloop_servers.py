@@ -444,19 +444,21 @@ def test_contexts(loop: str) -> None:
 
 def test_wrong_arguments_of_a_listener() -> None:
     running = LOOPS["refloop"]()
+    server = _core.Server()
     context = contextvars.copy_context()
     with socket.socket() as sock:
         for arguments in [
             (),
-            (None, sock, None, None, context),
-            (running, sock, None, None, None),
-            (running, sock, None, None),
+            (None, sock, None, server, context),
+            (running, sock, None, None, context),
+            (running, sock, None, server, None),
+            (running, sock, None, server),
         ]:
             with pytest.raises(TypeError):
                 _core.Listener(*arguments)
         with pytest.raises(AttributeError):
-            _core.Listener(running, None, None, None, context)  # type: ignore[arg-type]
-        listener = _core.Listener(running, sock, asyncio.Protocol, None, context)  # type: ignore[arg-type]
+            _core.Listener(running, None, None, server, context)  # type: ignore[arg-type]
+        listener = _core.Listener(running, sock, asyncio.Protocol, server, context)
         listener.stop()
         running.close()
         with pytest.raises(RuntimeError, match="Event loop is closed"):
