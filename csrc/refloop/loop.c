@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "callee.h"
-#include "errors.h"
+#include "libuv.h"
 
 static struct loop *as_loop(PyObject *self) { return (struct loop *)self; }
 
@@ -78,15 +78,13 @@ static void drop_calls(struct loop *loop) {
 
 /* Closes libuv's loop and all descriptors of our own. */
 static void close_descriptors(struct loop *loop) {
-  struct poll poll = loop->poll;
+  struct poll poll;
 
   if (!loop->uv_open)
     return;
-  loop->uv_open = false;
-  while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0) {
-  }
-  (void)uv_loop_close(&loop->uv); /* refuses only when a handle is open: there is none */
-  poll_init(&loop->poll);         /* first: releasing the callees may run code that comes back here */
+  libuv_close(loop);
+  poll = loop->poll;
+  poll_init(&loop->poll); /* first: releasing the callees may run code that comes back here */
   for (int fd = 0; fd < poll.size; fd++) {
     callee_unwatched(poll.table[fd].callees[POLL_READ]);
     callee_unwatched(poll.table[fd].callees[POLL_WRITE]);
@@ -98,18 +96,14 @@ static void close_descriptors(struct loop *loop) {
 
 /* Opens them. Returns 0, or -1 with an exception. */
 static int open_descriptors(struct loop *loop) {
-  int error;
-
   if (poll_open(&loop->poll) < 0) {
     PyErr_SetFromErrno(PyExc_OSError);
     return -1;
   }
-  if ((error = uv_loop_init(&loop->uv)) != 0) {
+  if (libuv_open(loop) < 0) { /* after it close_descriptors() does its work */
     poll_close(&loop->poll);
-    errors_raise_uv(error);
     return -1;
   }
-  loop->uv_open = true; /* from here on close_descriptors() does its work */
   return wakeup_init(loop);
 }
 
@@ -322,6 +316,7 @@ static PyObject *get_current_handle(PyObject *self, void *Py_UNUSED(closure)) {
 
 static PyGetSetDef loop_attributes[] = {
     {"_current_handle", get_current_handle, NULL, "In debug mode the handle whose callback runs, or None.", NULL},
+    {"uv_loop", libuv_capsule, NULL, libuv_capsule_doc, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -19,7 +19,7 @@ struct loop {
   PyObject_HEAD PyObject *module;
   struct core_state *state; /* of the module */
 
-  uv_loop_t uv;  /* served by wakeup.c */
+  uv_loop_t uv;  /* served by libuv.c */
   bool uv_open;  /* uv is initialised */
   bool closed;   /* close() was called */
   bool stopping; /* stop() was called */

@@ -10,14 +10,13 @@
 #include <uv.h>
 
 #include "compat.h"
-#include "errors.h"
+#include "libuv.h"
 #include "loop.h"
 
 #define LONGEST_SLEEP 86400.0  /* seconds; a later deadline is waited for in several turns */
 #define TURNS_WITHOUT_YIELD 64 /* iterations after which other threads get a chance to take the GIL */
 #define FOR_EVER (-1)
 #define NANOSECONDS 1e9
-#define NANOSECONDS_PER_MS 1000000
 
 /* Empties the pipe of the signals. Their numbers go on to the descriptor that the program has set for that, if any. */
 static void pass_signals_on(struct wakeup *wakeup) {
@@ -40,14 +39,7 @@ static int on_signal(struct loop *loop, struct pollee *pollee) {
   return 0;
 }
 
-/* Lets libuv call what is due; its callbacks have the GIL. Returns 0, or -1 with an exception that one of them set. */
-static int serve_uv(struct loop *loop, struct pollee *pollee) {
-  (void)pollee;
-  uv_run(&loop->uv, UV_RUN_NOWAIT);
-  return PyErr_Occurred() ? -1 : 0;
-}
-
-static const struct pollee_kind signals_kind = {.run = on_signal}, uv_kind = {.run = serve_uv};
+static const struct pollee_kind signals_kind = {.run = on_signal}, libuv_kind = {.run = libuv_serve};
 
 /* Watches a descriptor of the loop's own. */
 static int watch_own(struct loop *loop, struct pollee *pollee, const struct pollee_kind *kind, int fd) {
@@ -60,7 +52,7 @@ static int watch_own(struct loop *loop, struct pollee *pollee, const struct poll
 
 int wakeup_init(struct loop *loop) {
   loop->wakeup.signal_pipe[0] = loop->wakeup.signal_pipe[1] = -1;
-  return watch_own(loop, &loop->wakeup.uv, &uv_kind, uv_backend_fd(&loop->uv));
+  return watch_own(loop, &loop->wakeup.uv, &libuv_kind, uv_backend_fd(&loop->uv));
 }
 
 /* Whether this is the thread in which Python runs the handlers of signals. Returns -1 with an exception. */
@@ -222,27 +214,12 @@ static int time_to_sleep(struct loop *loop, int64_t *timeout) {
   return 0;
 }
 
-/* Does what libuv has to do at once: its own timers, closing, what it has to tell the kernel. Shortens the sleep to the
-   time that is left to it. */
-static int attend_uv(struct loop *loop, int64_t *timeout) {
-  int64_t limit;
-
-  if (!uv_loop_alive(&loop->uv))
-    return 0;
-  uv_update_time(&loop->uv);
-  if (uv_backend_timeout(&loop->uv) == 0 && serve_uv(loop, NULL) < 0)
-    return -1;
-  limit = busy(loop) ? 0 : uv_loop_alive(&loop->uv) ? uv_backend_timeout(&loop->uv) : FOR_EVER;
-  if (limit >= 0 && (*timeout < 0 || *timeout / NANOSECONDS_PER_MS >= limit))
-    *timeout = limit * NANOSECONDS_PER_MS;
-  return 0;
-}
-
 int wakeup_poll(struct loop *loop) {
   int64_t timeout;
 
-  if (time_to_sleep(loop, &timeout) < 0 || attend_uv(loop, &timeout) < 0)
+  if (libuv_attend(loop) < 0 || time_to_sleep(loop, &timeout) < 0)
     return -1;
+  timeout = libuv_limit(loop, timeout);
   if ((timeout == 0 ? poll_without_waiting(loop) : poll_asleep(loop, timeout)) < 0)
     return -1;
   return loop->wakeup.catch_signals ? PyErr_CheckSignals() : 0;

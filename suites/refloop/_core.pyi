@@ -160,6 +160,17 @@ class Loop:
 
     @property
     def _current_handle(self) -> Handle | TimerHandle | None: ...
+    @property
+    def uv_loop(self) -> object:
+        """A capsule named "uv_loop_t" with libuv's loop, for handles of other extension modules.
+
+        They are made in the thread that runs this loop, are served while it runs unless they are uv_unref()ed, and have
+        to be closed before it is: close() warns of the others (ResourceWarning) and closes them. Their callbacks are
+        called with the GIL; what one raises ends the run.
+
+        Raises:
+            RuntimeError: the loop is closed.
+        """
     @classmethod
     def _own_methods(cls) -> None: ...
 
