@@ -67,6 +67,14 @@ def test_a_thread_that_is_ending_is_none_of_the_leaks(tmp_path: Path) -> None:
     assert "ending" not in attacked["evidence"]
 
 
+def test_the_watchdog_after_a_failure_is_none_of_the_leaks(tmp_path: Path) -> None:
+    failing = miniature.CASES.replace("assert asyncio.get_running_loop().is_running()", "assert False, 'the truth'")
+    miniature.write(tmp_path, failing)
+    done, result = miniature.run(tmp_path, "asyncio", "-n0")
+    assert miniature.verdicts(result)["test_before"] == "fail"
+    assert "left behind" not in done.stdout
+
+
 @pytest.mark.parametrize("loop", ["Lies", "SwallowsErrors"])
 def test_a_loop_that_lies_about_the_outcome_fails(loop: str, tmp_path: Path) -> None:
     failing = miniature.CASES.replace("assert asyncio.get_running_loop().is_running()", "assert False, 'the truth'")

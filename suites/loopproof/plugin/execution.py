@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 import pytest
 from _pytest.runner import runtestprotocol
 
+from .. import faultkit
 from ..authoring.fixtures import Report
 from ..cases import case_id
 from . import blackbox
@@ -77,7 +78,9 @@ class Execution:
     def pytest_exception_interact(self, node: pytest.Item | pytest.Collector) -> None:
         """Watch on after a failure: pytest's plugin for faulthandler has just cancelled it, and teardown is to come."""
         if isinstance(node, pytest.Item) and _WATCH in node.stash:
+            before = faultkit.threads()
             self._arm(node)
+            node.stash[_WATCH].disregard(faultkit.threads() - before)
 
     def _arm(self, item: pytest.Item) -> None:
         blackbox.arm(self._box, self._deadline_of(item) + GRACE)

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
@@ -74,6 +74,10 @@ class Watch:
     def _note_thread(self, event: Any) -> None:
         name = event.thread.name if event.thread is not None else "a thread"
         self._unraisable.append(f"{name} ended with {event.exc_value!r}")
+
+    def disregard(self, threads: frozenset[int]) -> None:
+        """Take threads that the plugin has started meanwhile for ones that were there before."""
+        self._before = replace(self._before, threads=self._before.threads | threads)
 
     def inspect(self) -> Leftovers:
         """Collect garbage, then tell what is left."""
