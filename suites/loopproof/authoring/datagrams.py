@@ -70,6 +70,7 @@ class DatagramLink(Endpoint):
 
     def arrived(self) -> Datagrams:
         """Take what has arrived at the socket beyond; return all that arrived so far."""
+        self.beyond.setblocking(False)  # a case may have given it a timeout
         with contextlib.suppress(BlockingIOError):
             while True:
                 self._arrived.append(self.beyond.recv(1 << 18))
@@ -79,6 +80,17 @@ class DatagramLink(Endpoint):
         """Let the loop run until so many datagrams have arrived at the socket beyond; return all of them."""
         await until(lambda: len(self.arrived()) >= count, f"datagram {count} at the other end")
         return self.arrived()
+
+    async def drained(self) -> Exception | None:
+        """Let the socket beyond read until connection_lost() was called; return its argument."""
+
+        def lost() -> object:
+            self.arrived()
+            return self.protocol.closed.is_set()
+
+        await until(lost, "connection_lost()")
+        error: Exception | None = self.protocol.error
+        return error
 
 
 @contextlib.asynccontextmanager
@@ -136,7 +148,10 @@ Those of UDP are made by address, those of UNIX of a given socket, which every l
 async def datagram_link(
     loop: asyncio.AbstractEventLoop, kind: str = "udp", on: Mapping[str, Callable[[Any], Any]] | None = None
 ) -> AsyncIterator[DatagramLink]:
-    """An endpoint of one kind with a bound socket beyond; ``on`` is that of `history.RecordingDatagramProtocol`."""
+    """An endpoint of one kind with a bound socket beyond; ``on`` is that of `history.RecordingDatagramProtocol`.
+
+    At the end what is queued is sent, and the history is checked.
+    """
     connected = KINDS[kind].connected
     with bound(KINDS[kind].family) as beyond, contextlib.ExitStack() as stack:
         there = beyond.getsockname()
@@ -151,7 +166,13 @@ async def datagram_link(
         else:
             arguments = {"local_addr": (there[0], 0)}
         async with endpoint(loop, on, **arguments) as made:
-            yield DatagramLink(made.transport, made.protocol, beyond, None if connected else there)
+            link = DatagramLink(made.transport, made.protocol, beyond, None if connected else there)
+            try:
+                yield link
+            finally:
+                if beyond.fileno() >= 0:
+                    made.transport.close()
+                    await link.drained()
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from loopproof.authoring import needs, on_datagrams, requires, until
-from loopproof.authoring.datagrams import DatagramLink, bound, clogged, datagram_link, numbered
+from loopproof.authoring.datagrams import bound, clogged, datagram_link, numbered
 from loopproof.authoring.history import RecordingDatagramProtocol
 from loopproof.authoring.links import polls
 
@@ -122,15 +122,9 @@ async def test_the_end_is_asked_for_repeatedly(loop: Loop, kind: str, calls: str
         for call in calls:
             link.transport.close() if call == "c" else link.transport.abort()
             assert link.transport.is_closing()
-        await drained(link)
-        assert link.protocol.error is None
+        assert await link.drained() is None
         await polls(2)
         assert link.names.count("connection_lost") == 1
-
-
-async def drained(link: DatagramLink) -> None:
-    """Let the receiver read until connection_lost() was called."""
-    await until(lambda: (link.arrived(), link.protocol.closed.is_set())[1], "connection_lost()")
 
 
 @requires("DGRAM-CLOSE-04")
@@ -154,7 +148,7 @@ async def test_an_abort_when_the_endpoint_has_closed_behind_datagrams(loop: Loop
     async with datagram_link(loop, kind) as link:
         await clogged(link)
         link.transport.close()
-        await drained(link)
+        await link.drained()
         await polls(1)
         link.transport.abort()
         await polls(2)
