@@ -3,7 +3,7 @@
 from .concurrency import Background, loop_in_thread
 from .expectations import raises
 from .links import Connect, Link, until
-from .marks import needs, on_servers, on_streams, requires
+from .marks import needs, on_datagrams, on_servers, on_streams, requires
 from .serving import Serve, Service
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Service",
     "loop_in_thread",
     "needs",
+    "on_datagrams",
     "on_servers",
     "on_streams",
     "raises",

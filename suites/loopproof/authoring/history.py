@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+_WITHIN_CALLS = ("pause_writing", "error_received")
+"""Callbacks that a write() or a sendto() in another callback may lead to."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -74,7 +77,7 @@ class History:
         elif self.ends and "connection_made" in names:
             yield "connection_lost() was not called"
         for event in self.events:
-            if event.inside and event.name != "pause_writing":  # which a write() in a callback may lead to
+            if event.inside and event.name not in _WITHIN_CALLS:
                 yield f"{event.name}() was called from inside {event.inside}()"
         if len({event.thread for event in self.events}) > 1:
             yield "callbacks came in more than one thread"

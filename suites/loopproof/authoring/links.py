@@ -220,7 +220,7 @@ async def settled(link: Link) -> None:
     assert before > 0, "the kernel took all although the peer reads nothing"
 
 
-def pauses(link: Link) -> list[str]:
+def pauses(link: Told) -> list[str]:
     """The calls of pause_writing() and resume_writing(), in order."""
     return [name for name in link.names if name in ("pause_writing", "resume_writing")]
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from .datagrams import KINDS as DATAGRAMS
 from .execution import run_to_completion
 
 Case = TypeVar("Case", bound=Callable[..., Any])
@@ -70,6 +71,19 @@ def on_servers(*kinds: str) -> Callable[[Case], Case]:
     def mark(function: Case) -> Case:
         chosen = [pytest.param(kind, marks=pytest.mark.needs(_SERVERS[kind])) for kind in kinds or _SERVERS]
         marked: Case = pytest.mark.parametrize("server", chosen)(function)
+        return marked
+
+    return mark
+
+
+def on_datagrams(*kinds: str) -> Callable[[Case], Case]:
+    """Run a case on each kind of datagram endpoint, or on the named ones; its parameter is ``kind``."""
+
+    def mark(function: Case) -> Case:
+        chosen = [
+            pytest.param(kind, marks=pytest.mark.needs("udp", *DATAGRAMS[kind].needs)) for kind in kinds or DATAGRAMS
+        ]
+        marked: Case = pytest.mark.parametrize("kind", chosen)(function)
         return marked
 
     return mark

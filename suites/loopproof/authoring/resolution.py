@@ -41,7 +41,5 @@ class Resolver:
             return self._real(host, *rest, **named)
         if isinstance(answer, BaseException):
             raise answer
-        return [
-            (socket.AF_INET if len(address) == 2 else socket.AF_INET6, socket.SOCK_STREAM, 6, "", address)
-            for address in answer
-        ]
+        kind = (socket.SOCK_DGRAM, 17) if call["type"] == socket.SOCK_DGRAM else (socket.SOCK_STREAM, 6)
+        return [(socket.AF_INET if len(address) == 2 else socket.AF_INET6, *kind, "", address) for address in answer]
