@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import select
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Literal
@@ -97,6 +98,35 @@ async def cancelled(task: "asyncio.Task[Any]") -> None:
     await until(task.done, "the end of an operation that was cancelled")
     if not task.cancelled():
         raise AssertionError(f"the operation was cancelled while it waited and ended as {task!r}")
+
+
+def is_ready(ours: socket.socket, to: str = "read") -> None:
+    """Check that the kernel would tell a loop that polls now that the socket is ready."""
+    reading, writing, _ = select.select([ours] * (to == "read"), [ours] * (to == "write"), [], 5)
+    assert reading or writing, f"the socket is not ready to {to}"
+
+
+async def ahead(loop: asyncio.AbstractEventLoop, ready: Callable[[], object], action: Callable[[], Any]) -> bool:
+    """Have the action done by a callback that a loop runs before those of its next poll.
+
+    Tell whether it was ahead: a loop that acts while it polls, not later, has used by then what was ``ready``.
+    """
+    was_ahead: list[bool] = []
+
+    def act() -> None:
+        was_ahead.append(bool(ready()))
+        if was_ahead[0]:
+            action()
+
+    loop.call_soon(act)
+    await asyncio.sleep(0)
+    await until(lambda: was_ahead, "a callback")
+    return was_ahead[0]
+
+
+def readable(ours: socket.socket) -> bool:
+    """Tell whether there is something to take."""
+    return bool(select.select([ours], [], [], 0)[0])
 
 
 Operation = Callable[[asyncio.AbstractEventLoop, Any], Awaitable[Any]]
