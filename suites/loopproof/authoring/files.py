@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import fcntl
 import functools
 import io
 import os
 import socket
 import tempfile
+import termios
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,7 +18,7 @@ from loopproof import faultkit
 
 from .certificates import certificate, client_context
 from .history import History, RecordingProtocol
-from .links import Connect, Link, Making, Step
+from .links import PATIENCE, Connect, Link, Making, Step, polls, until
 from .sockets import played, plugged, verified
 
 SEED = 23
@@ -94,6 +96,34 @@ class Sender:
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Return the awaitable of loop.sendfile() or loop.sock_sendfile(); arguments: those behind the first one."""
         return self._operation(*arguments, **options)
+
+    async def stalled(self, *arguments: Any, **options: Any) -> asyncio.Task[Any]:
+        """Start a call that cannot finish yet; return its task once the kernel takes no more from it."""
+        task: asyncio.Task[Any] = asyncio.ensure_future(self(*arguments, **options))
+        ours: Any = self.socket if self.link is None else self.link.transport.get_extra_info("socket")
+        unsent = bytearray(4)
+
+        def full() -> bool:
+            fcntl.ioctl(ours.fileno(), termios.TIOCOUTQ, unsent)
+            return task.done() or any(unsent)
+
+        await until(full, "what fills the buffers of the kernel")
+        await polls(3)
+        if task.done():
+            raise AssertionError(f"the call did not wait: {task!r}")
+        return task
+
+    async def queued(self, size: int) -> None:
+        """Let the loop run until a transport holds more than so many bytes that the kernel does not take.
+
+        Not for ever, for how much a fallback writes ahead is a loop's own affair.
+        """
+        assert self.link is not None
+        self.link.transport.set_write_buffer_limits(high=size)
+        for _ in range(PATIENCE // 10):
+            if self.link.transport.get_write_buffer_size() > size:
+                return
+            await polls(1)
 
     def end(self) -> None:
         """End the stream behind what was sent."""
@@ -192,3 +222,17 @@ def on_ways(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Run a case on each way to send a file, or on the named ones; its parameter is ``way``, for `sending`."""
     chosen = [pytest.param(name, marks=pytest.mark.needs(*WAYS[name])) for name in names or WAYS]
     return pytest.mark.parametrize("way", chosen)
+
+
+def on_ways_and_files(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Run a case on each way, or on the named ones, with files of two kinds: ``kind`` is "raw" or "memory".
+
+    The latter not over transports in the clear: that they keep what the fallback has read is a case of its own.
+    """
+    chosen = [
+        pytest.param(way, kind, marks=pytest.mark.needs(*WAYS[way]))
+        for way in names or WAYS
+        for kind in ("raw", "memory")
+        if kind == "raw" or way not in ("tcp transport", "unix transport")
+    ]
+    return pytest.mark.parametrize(("way", "kind"), chosen)

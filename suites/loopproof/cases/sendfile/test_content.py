@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from loopproof.authoring import raises, requires
-from loopproof.authoring.files import FILES, NATIVE, SEED, file_of, on_ways, sending, sparse_file
+from loopproof.authoring.files import FILES, NATIVE, SEED, file_of, on_ways, on_ways_and_files, sending, sparse_file
 from loopproof.authoring.links import WIDTH, polls
-from loopproof.authoring.sockets import ended, waiting
+from loopproof.authoring.sockets import ended
 from loopproof.faultkit import expect, expect_eof, expect_pattern, hold
 
 GIB = 1 << 30
@@ -18,16 +18,27 @@ SIZE = 50_000
 @requires("SENDF-COMMON-01")
 @on_ways()
 @pytest.mark.parametrize("kind", sorted(FILES))
-@pytest.mark.parametrize("size", [1, 16_384, 16_385, 3 * WIDTH])
+@pytest.mark.parametrize("size", [1, 16_384, 16_385])
 async def test_a_whole_file(loop: asyncio.AbstractEventLoop, way: str, kind: str, size: int) -> None:
     """A file of any size and kind arrives whole, and its size is the result."""
-    script = [expect_pattern(SEED, size), expect_eof()]
-    async with sending(loop, way, script, narrow=True) as send:
+    async with sending(loop, way, [expect_pattern(SEED, size), expect_eof()]) as send:
         with file_of(size, kind) as file:
             sent = await send(file)
             assert type(sent) is int, f"the result is {sent!r}"
             assert sent == size
             assert file.tell() == size, f"the position is {file.tell()} after {size} bytes were sent"
+            await send.over()
+
+
+@requires("SENDF-COMMON-01")
+@on_ways_and_files()
+async def test_a_large_file(loop: asyncio.AbstractEventLoop, way: str, kind: str) -> None:
+    """A file that the kernel does not take at once arrives whole, and its size is the result."""
+    script = [expect_pattern(SEED, 3 * WIDTH), expect_eof()]
+    async with sending(loop, way, script, narrow=True) as send:
+        with file_of(3 * WIDTH, kind) as file:
+            assert await send(file) == 3 * WIDTH
+            assert file.tell() == 3 * WIDTH
             await send.over()
 
 
@@ -144,14 +155,13 @@ async def test_the_end_of_a_large_file(loop: asyncio.AbstractEventLoop, way: str
 
 
 @requires("SENDF-COMMON-17")
-@on_ways()
-@pytest.mark.parametrize("kind", ["buffered", "memory"])
+@on_ways_and_files()
 async def test_a_peer_that_reads_nothing(loop: asyncio.AbstractEventLoop, way: str, kind: str) -> None:
     """While the peer reads nothing the call waits, and the loop does not; it goes on when the peer does."""
     script = [hold(), expect_pattern(SEED, 3 * WIDTH), expect_eof()]
     async with sending(loop, way, script, narrow=True) as send:
         with file_of(3 * WIDTH, kind) as file:
-            task = await waiting(send(file))
+            task = await send.stalled(file)
             await polls(20)
             assert not task.done(), "the call ended though the peer has read nothing"
             send.peer.release()
@@ -167,7 +177,7 @@ async def test_a_peer_that_reads_in_steps(loop: asyncio.AbstractEventLoop, way: 
     script = [part for at in range(0, total, step) for part in (hold(), expect_pattern(SEED, step, offset=at))]
     async with sending(loop, way, [*script, expect_eof()], narrow=True) as send:
         with file_of(total) as file:
-            task = await waiting(send(file))
+            task = await send.stalled(file)
             for number in range(total // step):
                 send.peer.release()
                 await send.reached(2 * number + 2)
@@ -184,7 +194,7 @@ async def test_one_file_to_several_peers(loop: asyncio.AbstractEventLoop, way: s
     async def send_from(offset: int) -> None:
         script = [hold(), expect_pattern(SEED, total - offset, offset=offset), expect_eof()]
         async with sending(loop, way, script, narrow=True) as send:
-            task = await waiting(send(file, offset))
+            task = await send.stalled(file, offset)
             send.peer.release()
             assert await ended(task) == total - offset
             await send.over()

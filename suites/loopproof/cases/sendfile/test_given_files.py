@@ -14,7 +14,7 @@ from loopproof.authoring import needs, raises, requires, until
 from loopproof.authoring.files import NATIVE, SEED, Readable, Sender, file_of, on_ways, sending
 from loopproof.authoring.links import PATIENCE, WIDTH, polls
 from loopproof.authoring.pipes import identity
-from loopproof.authoring.sockets import cancelled, ended, waiting
+from loopproof.authoring.sockets import cancelled, ended
 from loopproof.faultkit import Injector, drain, expect, expect_eof, expect_pattern, fail, hold, pattern, reset, short
 
 SIZE = 50_000
@@ -241,7 +241,7 @@ async def test_the_file_stays_open(loop: asyncio.AbstractEventLoop, way: str, ho
 
 async def interrupted(send: Sender, file: Any, how: str) -> None:
     """Begin to send, and let the peer reset the connection, or cancel."""
-    task = await waiting(send(file))
+    task = await send.stalled(file)
     if how == "cancel":
         await cancelled(task)
     send.peer.release()
@@ -256,7 +256,7 @@ async def test_a_file_that_is_closed_meanwhile(loop: asyncio.AbstractEventLoop, 
     """A file that is closed while the call waits for the peer ends it: with an error, or with all of the file."""
     async with sending(loop, way, [hold(), drain()], narrow=True) as send:
         with file_of(3 * WIDTH) as file:
-            task = await waiting(send(file))
+            task = await send.stalled(file)
         send.peer.release()
         await until(task.done, "the end of a call whose file was closed", PATIENCE // 10)
         error = task.exception()
@@ -270,7 +270,7 @@ async def test_a_file_that_is_truncated_meanwhile(loop: asyncio.AbstractEventLoo
     """Of a file that becomes shorter the rest is not sent; the result is the number of bytes that arrived."""
     async with sending(loop, way, [hold(), drain()], narrow=True) as send:
         with file_of(4 * WIDTH, kind) as file:
-            task = await waiting(send(file))
+            task = await send.stalled(file)
             os.ftruncate(file.fileno(), 3 * WIDTH)
             send.peer.release()
             sent = await ended(task)
@@ -285,7 +285,7 @@ async def test_a_file_that_grows_meanwhile(loop: asyncio.AbstractEventLoop, way:
     """Of a file that becomes longer at least the old content is sent, at most count; the result tells how much."""
     async with sending(loop, way, [hold(), expect_pattern(SEED, 3 * WIDTH), drain()], narrow=True) as send:
         with file_of(3 * WIDTH) as file:
-            task = await waiting(send(file, 0, count))
+            task = await send.stalled(file, 0, count)
             os.pwrite(file.fileno(), bytes(WIDTH), 3 * WIDTH)
             send.peer.release()
             sent = await ended(task)

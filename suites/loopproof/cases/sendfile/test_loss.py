@@ -8,7 +8,7 @@ import pytest
 from loopproof.authoring import raises, requires, until
 from loopproof.authoring.files import TRANSPORTS, file_of, on_ways, sending, sparse_file
 from loopproof.authoring.links import PATIENCE, WIDTH
-from loopproof.authoring.sockets import ended, waiting
+from loopproof.authoring.sockets import ended
 from loopproof.faultkit import close, hold, receive, reset
 
 SIZE = 4 * WIDTH
@@ -25,7 +25,7 @@ async def test_a_transport_in_the_middle(loop: asyncio.AbstractEventLoop, way: s
     async with sending(loop, way, [receive(WIDTH), hold(), END[how]()], narrow=True) as send:
         assert send.link is not None
         with file_of(SIZE, kind) as file:
-            task = await waiting(send(file))
+            task = await send.stalled(file)
             send.peer.release()
             with raises(ConnectionError):
                 await ended(task)
@@ -51,7 +51,7 @@ async def check_a_tls_connection(loop: asyncio.AbstractEventLoop, way: str, how:
     async with sending(loop, way, [receive(WIDTH), hold(), END[how]()], narrow=True) as send:
         assert send.link is not None
         with file_of(SIZE) as file:
-            task = await waiting(send(file))
+            task = await send.stalled(file)
             send.peer.release()
             with raises(OSError):
                 await ended(task)
@@ -66,7 +66,7 @@ async def test_a_socket_in_the_middle(loop: asyncio.AbstractEventLoop, way: str,
     """A connection that is lost in the middle raises ConnectionResetError or BrokenPipeError."""
     async with sending(loop, way, [receive(WIDTH), hold(), END[how]()], narrow=True) as send:
         with file_of(SIZE, kind) as file:
-            task = await waiting(send(file))
+            task = await send.stalled(file)
             send.peer.release()
             with raises(ConnectionResetError, BrokenPipeError):
                 await ended(task)
@@ -93,7 +93,7 @@ async def check_the_position(loop: asyncio.AbstractEventLoop, way: str, kind: st
     """Let the peer reset the connection in the middle of a file and look where that is."""
     async with sending(loop, way, [receive(WIDTH), hold(), reset()], narrow=True) as send:
         with file_of(SIZE, kind) as file:
-            task = await waiting(send(file, offset))
+            task = await send.stalled(file, offset)
             await send.reached(1)
             send.peer.release()
             with raises(OSError):
@@ -152,7 +152,7 @@ async def check_an_end(loop: asyncio.AbstractEventLoop, way: str, kind: str, how
     async with sending(loop, way, [hold(), receive(100)], narrow=True) as send:
         assert send.link is not None
         with file_of(SIZE, kind) as file:
-            task = await waiting(send(file))
+            task = await send.stalled(file)
             getattr(send.link.transport, how)()
             send.peer.release()
             await until(task.done, f"the end of a call whose transport got {how}()", PATIENCE // 10)
@@ -184,7 +184,7 @@ async def check_a_loss_with_queued_data(loop: asyncio.AbstractEventLoop, way: st
             await send.write(bytes(SIZE))
         assert "pause_writing" in send.link.names
         with file_of(SIZE) as file:
-            task = await waiting(send(file))
+            task = await send.stalled(file)
             send.peer.release()
             with raises(ConnectionError):
                 await ended(task)

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from loopproof.authoring import Connect, needs, on_streams, raises, requires
-from loopproof.authoring.files import FILES, SEED, TRANSPORTS, Readable, file_of, on_ways, sending
+from loopproof.authoring.files import FILES, SEED, TRANSPORTS, Readable, file_of, on_ways, on_ways_and_files, sending
 from loopproof.authoring.history import RecordingDatagramProtocol
 from loopproof.authoring.links import WIDTH, ended, pauses, polls, until
 from loopproof.authoring.pipes import writing_pipe
-from loopproof.authoring.sockets import cancelled, waiting
+from loopproof.authoring.sockets import cancelled
 from loopproof.faultkit import drain, expect, expect_eof, expect_pattern, hold, pattern, send, shutdown
 
 SIZE = 50_000
@@ -54,6 +54,21 @@ async def test_the_fallback(loop: asyncio.AbstractEventLoop, way: str, kind: str
         with file_of(SIZE, kind) as file:
             assert await send(file) == SIZE
             await send.over()
+
+
+@requires("SENDF-SENDFILE-24")
+@on_ways(*PLAIN)
+async def test_what_the_fallback_has_read_stays_as_it_is(loop: asyncio.AbstractEventLoop, way: str) -> None:
+    """What the fallback has read, and the peer does not take at once, arrives as it was read."""
+    script = [hold(), expect_pattern(SEED, LARGE), expect_eof()]
+    async with sending(loop, way, script, narrow=True) as send:
+        with file_of(LARGE, "memory") as file:
+            task = await send.stalled(file)
+            await send.queued(50_000)
+            send.peer.release()
+            await until(lambda: task.done() or send.peer.ended, "the end of the call")
+            await send.over()
+            assert task.result() == LARGE
 
 
 @requires("SENDF-SENDFILE-05", "SENDF-SENDFILE-16")
@@ -189,8 +204,7 @@ async def test_after_write_eof(loop: asyncio.AbstractEventLoop, way: str, queued
 
 
 @requires("SENDF-SENDFILE-08", "SENDF-SENDFILE-17")
-@on_ways(*TRANSPORTS)
-@pytest.mark.parametrize("kind", ["raw", "memory"])
+@on_ways_and_files(*TRANSPORTS)
 async def test_queued_data_go_first(loop: asyncio.AbstractEventLoop, way: str, kind: str) -> None:
     """What is still queued when the call begins goes out before the file; it waits until then."""
     script = [hold(), expect_pattern(1, LARGE), expect_pattern(SEED, SIZE), expect(b"behind"), expect_eof()]
@@ -219,7 +233,7 @@ async def test_writes_meanwhile(loop: asyncio.AbstractEventLoop, way: str, how: 
         if queued:
             await send.write(pattern(1, LARGE))
         with file_of(LARGE) as file:
-            task = await waiting(send(file))
+            task = await send.stalled(file)
             for _ in range(3):
                 with raises(RuntimeError):
                     getattr(send.link.transport, how)(b"between" if how == "write" else [b"bet", b"ween"])
@@ -236,7 +250,7 @@ async def test_two_calls_at_once(loop: asyncio.AbstractEventLoop, way: str) -> N
     """A second call on the transport is refused, or sends its file after the first one, which arrives whole."""
     async with sending(loop, way, [hold(), expect_pattern(SEED, LARGE), drain()], narrow=True) as send:
         with file_of(LARGE) as file, file_of(SIZE) as other:
-            task = await waiting(send(file))
+            task = await send.stalled(file)
             second = asyncio.ensure_future(send(other))
             await polls(5)
             send.peer.release()
@@ -248,8 +262,7 @@ async def test_two_calls_at_once(loop: asyncio.AbstractEventLoop, way: str) -> N
 
 
 @requires("SENDF-SENDFILE-10", "SENDF-SENDFILE-23", "SENDF-SENDFILE-11")
-@on_ways(*TRANSPORTS)
-@pytest.mark.parametrize("kind", ["raw", "memory"])
+@on_ways_and_files(*TRANSPORTS)
 async def test_data_that_come_meanwhile(loop: asyncio.AbstractEventLoop, way: str, kind: str) -> None:
     """Reading is paused while a file is sent: what comes meanwhile is delivered after it, whole and in order."""
     script = [send(b"one"), hold(), send(b"two"), hold(), expect_pattern(SEED, LARGE), send(b"three"), drain()]
@@ -258,7 +271,7 @@ async def test_data_that_come_meanwhile(loop: asyncio.AbstractEventLoop, way: st
         assert link is not None
         await link.received(3)
         with file_of(LARGE, kind) as file:
-            task = await waiting(sender(file))
+            task = await sender.stalled(file)
             assert not link.transport.is_reading(), "reading is not paused while a file is sent"
             sender.peer.release()
             await sender.reached(3)
@@ -292,8 +305,7 @@ async def test_reading_that_was_paused_before(loop: asyncio.AbstractEventLoop, w
 
 
 @requires("SENDF-SENDFILE-23")
-@on_ways(*PLAIN)
-@pytest.mark.parametrize("kind", ["raw", "memory"])
+@on_ways_and_files(*PLAIN)
 async def test_the_end_that_comes_meanwhile(loop: asyncio.AbstractEventLoop, way: str, kind: str) -> None:
     """A peer that has ended its side, and reads on, gets the whole file; the protocol hears of the end after it."""
     script = [hold(), send(b"last", more=True), shutdown(), hold(), expect_pattern(SEED, LARGE), expect_eof()]
@@ -301,7 +313,7 @@ async def test_the_end_that_comes_meanwhile(loop: asyncio.AbstractEventLoop, way
         link = sender.link
         assert link is not None
         with file_of(LARGE, kind) as file:
-            task = await waiting(sender(file))
+            task = await sender.stalled(file)
             sender.peer.release()
             await sender.reached(3)
             await polls(5)
@@ -343,7 +355,7 @@ async def test_pauses(loop: asyncio.AbstractEventLoop, way: str) -> None:
         await send.write(bytes(LARGE))
         assert pauses(send.link) == ["pause_writing"]
         with file_of(LARGE) as file:
-            task = await waiting(send(file))
+            task = await send.stalled(file)
             send.peer.release()
             await until(task.done, "the end of the call")
             assert task.result() == LARGE
@@ -363,7 +375,7 @@ async def test_a_cancelled_fallback_does_not_resume(loop: asyncio.AbstractEventL
             await send.write(bytes(LARGE))
         assert pauses(send.link) == ["pause_writing"]
         with file_of(LARGE) as file:
-            await cancelled(await waiting(send(file)))
+            await cancelled(await send.stalled(file))
         assert pauses(send.link) == ["pause_writing"], "resume_writing() was called though nothing went out"
         send.peer.release()
         await send.over()
@@ -377,7 +389,7 @@ async def test_pauses_of_the_fallback_are_its_own(loop: asyncio.AbstractEventLoo
     async with sending(loop, way, [hold(), drain()], narrow=True, paired=True) as send:
         assert send.link is not None
         with file_of(LARGE) as file:
-            await cancelled(await waiting(send(file)))
+            await cancelled(await send.stalled(file))
         send.peer.release()
         await send.over()
         await send.link.lost()
