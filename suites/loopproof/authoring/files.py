@@ -18,7 +18,7 @@ from loopproof import faultkit
 
 from .certificates import certificate, client_context
 from .history import History, RecordingProtocol
-from .links import PATIENCE, Connect, Link, Making, Step, polls, until
+from .links import Connect, Link, Making, Step, polls, until
 from .sockets import played, plugged, verified
 
 SEED = 23
@@ -120,10 +120,9 @@ class Sender:
         """
         assert self.link is not None
         self.link.transport.set_write_buffer_limits(high=size)
-        for _ in range(PATIENCE // 10):
-            if self.link.transport.get_write_buffer_size() > size:
-                return
-            await polls(1)
+        transport = self.link.transport
+        with contextlib.suppress(AssertionError):
+            await until(lambda: transport.get_write_buffer_size() > size, "more than that", share=0.1)
 
     def end(self) -> None:
         """End the stream behind what was sent."""

@@ -29,7 +29,7 @@ WIDTH = 1_000_000
 _NARROW = 131_072  # not less: TCP on the loopback interface crawls where a window is below a segment of 64 KiB
 
 
-async def until(condition: Callable[[], object], what: str, share: float = 1) -> None:
+async def until(condition: Callable[[], object], what: str, *, share: float = 1) -> None:
     """Let the loop run until the condition holds; raise AssertionError if it never does, which names ``what``.
 
     ``share``: of `PATIENCE`, less than 1 for what a loop does at once.
@@ -186,7 +186,7 @@ class Connect:
                 over = link.protocol.closed.is_set
                 if not over():
                     link.transport.abort()
-                    await until(over, "connection_lost() after the abort() at the end of the case", 0.1)
+                    await until(over, "connection_lost() after the abort() at the end of the case", share=0.1)
                 link.protocol.history.check()
         finally:
             for peer in self.peers:

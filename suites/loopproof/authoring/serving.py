@@ -90,7 +90,7 @@ class Service:
             for protocol in self.connected:
                 if not protocol.closed.is_set():
                     protocol.transport.abort()
-                    await until(protocol.closed.is_set, "connection_lost() after the abort() at the end", 0.1)
+                    await until(protocol.closed.is_set, "connection_lost() after the abort() at the end", share=0.1)
                 protocol.history.check()
         finally:
             for peer in self._peers:

@@ -124,7 +124,7 @@ async def test_the_size_when_all_is_sent(loop: Loop, kind: str) -> None:
             total += await clogged(link) + 2
             link.send(b"one", b"two")
             await link.sent(total)
-            await until(lambda: link.transport.get_write_buffer_size() == 0, "a buffer size of 0", 100)
+            await until(lambda: link.transport.get_write_buffer_size() == 0, "a buffer size of 0", share=0.1)
 
 
 @requires("DGRAM-FLOW-08")

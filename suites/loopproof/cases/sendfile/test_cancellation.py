@@ -10,7 +10,7 @@ from loopproof.authoring import needs, requires, until
 from loopproof.authoring.cancellation import Cancel, at_every_turn
 from loopproof.authoring.descriptors import Squatters
 from loopproof.authoring.files import NATIVE, SEED, TRANSPORTS, Sender, file_of, on_ways, on_ways_and_files, sending
-from loopproof.authoring.links import PATIENCE, WIDTH, polls
+from loopproof.authoring.links import WIDTH, polls
 from loopproof.authoring.sockets import Kind, cancelled, ended, plugged, waiting
 from loopproof.faultkit import drain, expect, expect_eof, expect_pattern, hold, pattern, send
 
@@ -174,7 +174,7 @@ async def test_the_number_is_used_again(loop: asyncio.AbstractEventLoop, turns: 
                 await asyncio.sleep(0)
             with file_of(1000) as other:
                 again = asyncio.ensure_future(loop.sock_sendfile(ours, other))
-                await until(again.done, "the end of a call on a socket whose number was used before", PATIENCE // 10)
+                await until(again.done, "the end of a call on a socket whose number was used before", share=0.1)
                 assert again.result() == 1000
             assert theirs.recv(2000) == pattern(SEED, 1000)
             await until(task.done, "the end of the cancelled call")

@@ -12,7 +12,7 @@ import pytest
 
 from loopproof.authoring import needs, raises, requires, until
 from loopproof.authoring.files import NATIVE, SEED, Readable, Sender, file_of, on_ways, sending
-from loopproof.authoring.links import PATIENCE, WIDTH, polls
+from loopproof.authoring.links import WIDTH, polls
 from loopproof.authoring.pipes import identity
 from loopproof.authoring.sockets import cancelled, ended
 from loopproof.faultkit import Injector, drain, expect, expect_eof, expect_pattern, fail, hold, pattern, reset, short
@@ -258,7 +258,7 @@ async def test_a_file_that_is_closed_meanwhile(loop: asyncio.AbstractEventLoop, 
         with file_of(3 * WIDTH) as file:
             task = await send.stalled(file)
         send.peer.release()
-        await until(task.done, "the end of a call whose file was closed", PATIENCE // 10)
+        await until(task.done, "the end of a call whose file was closed", share=0.1)
         error = task.exception()
         assert isinstance(error, OSError | ValueError) or task.result() == 3 * WIDTH, f"it ended with {error!r}"
 

@@ -7,7 +7,7 @@ import pytest
 
 from loopproof.authoring import raises, requires, until
 from loopproof.authoring.files import TRANSPORTS, file_of, on_ways, sending, sparse_file
-from loopproof.authoring.links import PATIENCE, WIDTH
+from loopproof.authoring.links import WIDTH
 from loopproof.authoring.sockets import ended
 from loopproof.faultkit import close, hold, receive, reset
 
@@ -155,7 +155,7 @@ async def check_an_end(loop: asyncio.AbstractEventLoop, way: str, kind: str, how
             task = await send.stalled(file)
             getattr(send.link.transport, how)()
             send.peer.release()
-            await until(task.done, f"the end of a call whose transport got {how}()", PATIENCE // 10)
+            await until(task.done, f"the end of a call whose transport got {how}()", share=0.1)
             error = task.exception()
             assert isinstance(error, OSError | RuntimeError) or task.result() == SIZE, f"it ended with {error!r}"
             await send.link.lost()

@@ -157,7 +157,7 @@ async def test_close_at_each_turn_of_an_accept(serve: Serve) -> None:
         for _ in range(turns):
             await asyncio.sleep(0)
         service.server.close()
-        await until(lambda: service.connected or ended(client), f"service or the end after {turns} turns", 500)  # noqa: B023
+        await until(lambda: service.connected or ended(client), f"service or the end after {turns} turns", share=0.2)  # noqa: B023
         for protocol in service.connected:
             protocol.transport.close()
             await until(protocol.closed.is_set, "connection_lost()")

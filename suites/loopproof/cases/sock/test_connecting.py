@@ -147,7 +147,7 @@ async def test_a_unix_listener_whose_backlog_is_full(loop: Any, tmp_path: Path) 
         first.connect(path)
         task = asyncio.ensure_future(loop.sock_connect(ours, path))
         try:
-            await until(task.done, "its end", 0.01)
+            await until(task.done, "its end", share=0.01)
         except AssertionError:
             return
         if task.exception() is None:

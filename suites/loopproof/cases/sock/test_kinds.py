@@ -78,7 +78,7 @@ async def test_a_socket_that_is_not_connected(loop: asyncio.AbstractEventLoop, o
             ours.bind(("127.0.0.1", 0))
             ours.listen()
         task = asyncio.ensure_future(OPERATIONS[operation](loop, ours))
-        await until(task.done, "the error of an operation on a socket that is not connected", 0.1)
+        await until(task.done, "the error of an operation on a socket that is not connected", share=0.1)
         with raises(OSError) as caught:
             task.result()
     assert isinstance(caught.value, OSError)

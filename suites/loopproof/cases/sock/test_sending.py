@@ -113,7 +113,7 @@ async def test_items_of_several_bytes(loop: Any, size: int) -> None:
     """Of a buffer with items of several bytes all bytes are sent: its size in bytes counts, not its number of items."""
     with plugged("unix", [expect_pattern(2, size), expect_eof()]) as (ours, peer):
         task = asyncio.ensure_future(loop.sock_sendall(ours, memoryview(pattern(2, size)).cast("d")))
-        await until(task.done, "the end of sock_sendall() of what the kernel takes at once", 0.1)
+        await until(task.done, "the end of sock_sendall() of what the kernel takes at once", share=0.1)
         assert task.result() is None
         ours.shutdown(socket.SHUT_WR)
         await verified(peer)

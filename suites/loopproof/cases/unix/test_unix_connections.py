@@ -218,7 +218,7 @@ async def test_a_factory_that_raises(loop: Any, tmp_path: pathlib.Path) -> None:
         before = sockets()
         with raises(ZeroDivisionError):
             await loop.create_unix_connection(fail, listener.getsockname())
-        await until(lambda: sockets() == before, "the end of the socket", 100)
+        await until(lambda: sockets() == before, "the end of the socket", share=0.1)
 
 
 @requires("UNIX-CREATE_UNIX_CONNECTION-01")
