@@ -89,6 +89,24 @@ def drained(reading: int) -> bytes:
     return bytes(found)
 
 
+class Counted:
+    """A pipe object that is no file: it counts how often it is closed, and closes its descriptor the first time."""
+
+    def __init__(self, number: int) -> None:
+        self.closings = 0
+        self._number = number
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._number
+
+    def close(self) -> None:
+        """Close the descriptor if that was not done yet."""
+        self.closings += 1
+        if self.closings == 1:
+            os.close(self._number)
+
+
 class PipeLink(Told):
     """A pipe transport of the loop under test, its protocol, the file it was made of, and the descriptor beyond."""
 

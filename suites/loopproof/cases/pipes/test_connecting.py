@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,18 @@ from loopproof.authoring import raises, requires, until
 from loopproof.authoring.cancellation import Cancel, at_every_turn
 from loopproof.authoring.history import RecordingProtocol
 from loopproof.authoring.links import polls
-from loopproof.authoring.pipes import identity
+from loopproof.authoring.pipes import Counted, drained, identity, opened
 
+FILES: dict[str, Callable[[int, str], Any]] = {
+    "buffered": lambda number, side: os.fdopen(number, f"{side}b"),
+    "text": lambda number, side: os.fdopen(number, side),
+    "socket": lambda number, _: socket.socket(fileno=number),
+    "own": lambda number, _: Counted(number),
+}
 SIDES = [("connect_read_pipe", "rb"), ("connect_write_pipe", "wb")]
 
 
-@requires("PIPE-CONNECT_READ_PIPE-05", "PIPE-CONNECT_WRITE_PIPE-08")
+@requires("PIPE-CONNECT_READ_PIPE-05", "PIPE-CONNECT_WRITE_PIPE-08", "PIPE-CONNECT_READ_PIPE-20")
 @pytest.mark.parametrize(("method", "mode"), SIDES)
 async def test_a_regular_file(loop: asyncio.AbstractEventLoop, tmp_path: Path, method: str, mode: str) -> None:
     """A regular file is refused with ValueError, without connection_made(), and is still the caller's."""
@@ -28,10 +36,11 @@ async def test_a_regular_file(loop: asyncio.AbstractEventLoop, tmp_path: Path, m
         await polls(2)
         assert not file.closed
         assert identity(file.fileno()), "the descriptor of the file was closed"
+        assert os.get_blocking(file.fileno()), "the file that was refused does not block any more"
     assert not protocol.history.names
 
 
-@requires("PIPE-CONNECT_READ_PIPE-12")
+@requires("PIPE-CONNECT_READ_PIPE-12", "PIPE-CONNECT_READ_PIPE-20")
 @pytest.mark.parametrize(("method", "mode"), SIDES)
 async def test_a_factory_that_raises(loop: asyncio.AbstractEventLoop, method: str, mode: str) -> None:
     """What the protocol factory raises is raised, and the pipe is still the caller's."""
@@ -46,11 +55,12 @@ async def test_a_factory_that_raises(loop: asyncio.AbstractEventLoop, method: st
             await getattr(loop, method)(factory, file)
         await polls(2)
         assert identity(file.fileno()), "the descriptor of the pipe was closed"
+        assert os.get_blocking(file.fileno()), "the pipe does not block any more though nobody took it"
 
 
 @requires("PIPE-CONNECT_READ_PIPE-12")
 @pytest.mark.parametrize(("method", "mode"), SIDES)
-@pytest.mark.parametrize("wrong", ["text", "closed"])
+@pytest.mark.parametrize("wrong", ["text", "a number", "closed"])
 async def test_what_is_no_file(loop: asyncio.AbstractEventLoop, method: str, mode: str, wrong: str) -> None:
     """What is no file, or closed, is refused; connection_made() is not called."""
     protocol = RecordingProtocol()
@@ -58,11 +68,43 @@ async def test_what_is_no_file(loop: asyncio.AbstractEventLoop, method: str, mod
     with os.fdopen(reading, "rb", 0) as reader, os.fdopen(writing, "wb", 0) as writer:
         file = reader if mode == "rb" else writer
         file.close()
-        given: Any = {"text": "text", "closed": file}[wrong]
+        given: Any = {"text": "text", "a number": reading, "closed": file}[wrong]
         with raises(AttributeError, TypeError, ValueError, OSError):
             await getattr(loop, method)(lambda: protocol, given)
         await polls(2)
     assert not protocol.history.names
+
+
+@requires("PIPE-CONNECT_READ_PIPE-19")
+@pytest.mark.parametrize("given", ["buffered", "text", "socket", "own"])
+async def test_an_object_to_read_from(loop: asyncio.AbstractEventLoop, given: str) -> None:
+    """Whatever has fileno() and close() can be read from, and is closed with the transport."""
+    with opened("socket" if given == "socket" else "pipe") as (reading, writing):
+        file = FILES[given](reading, "r")
+        protocol = RecordingProtocol()
+        transport, _ = await loop.connect_read_pipe(lambda: protocol, file)
+        os.write(writing, b"hello\n")
+        await until(lambda: protocol.history.received == b"hello\n", "data")
+        transport.close()
+        await until(protocol.closed.is_set, "connection_lost()")
+        await until(lambda: identity(reading) is None, "the end of the descriptor")
+        file.close()
+
+
+@requires("PIPE-CONNECT_READ_PIPE-19")
+@pytest.mark.parametrize("given", ["buffered", "text", "socket", "own"])
+async def test_an_object_to_write_to(loop: asyncio.AbstractEventLoop, given: str) -> None:
+    """Whatever has fileno() and close() can be written to, and is closed with the transport."""
+    with opened("socket" if given == "socket" else "pipe") as (reading, writing):
+        file = FILES[given](writing, "w")
+        protocol = RecordingProtocol()
+        transport, _ = await loop.connect_write_pipe(lambda: protocol, file)
+        transport.write(b"hello\n")
+        await until(lambda: drained(reading) == b"hello\n", "data")
+        transport.close()
+        await until(protocol.closed.is_set, "connection_lost()")
+        await until(lambda: identity(writing) is None, "the end of the descriptor")
+        file.close()
 
 
 @requires("PIPE-CONNECT_READ_PIPE-09")
