@@ -37,12 +37,14 @@ class Endpoint(Told):
 
     async def delivered(self, count: int) -> Datagrams:
         """Let the loop run until the protocol was told of so many datagrams; return the data of all of them."""
-        await until(lambda: len(self.told) >= count, f"datagram {count} for the protocol")
+        await until(lambda: len(self.told) >= count or self.protocol.closed.is_set(), f"datagram {count}")
+        assert len(self.told) >= count, f"the endpoint was lost before datagram {count} came"
         return [data for data, _ in self.told]
 
     async def failed(self, count: int = 1) -> Exception:
         """Let the loop run until error_received() was called so often; return the last error."""
-        await self.seen("error_received", count)
+        await until(lambda: len(self.errors) >= count or self.protocol.closed.is_set(), "error_received()")
+        assert len(self.errors) >= count, f"the endpoint was lost before call {count} of error_received()"
         return self.errors[-1]
 
 

@@ -152,7 +152,7 @@ async def test_a_socket_of_packets(loop: Loop) -> None:
         ours = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.connect(name)
         theirs, _ = listener.accept()
-        with theirs:
+        with ours, theirs:
             async with endpoint(loop, sock=ours) as link:
                 theirs.send(b"one")
                 theirs.send(b"two")
