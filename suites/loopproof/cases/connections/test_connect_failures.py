@@ -262,3 +262,11 @@ def test_the_error_of_a_handshake_is_in_no_cycle(loop: Loop, how: str) -> None:
     """The error of a failed handshake is gone once nobody has it, without a garbage collection."""
     found = cycles_of(loop, TLS[how])
     assert not found, f"in a reference cycle: {found!r}"
+
+
+@requires("CONN-CREATE_CONNECTION-62")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_port_that_is_no_service(loop: Loop, host: str) -> None:
+    """A port that is a word, but no service, is a name that cannot be resolved: socket.gaierror."""
+    with raises(socket.gaierror):
+        await loop.create_connection(RecordingProtocol, host, "no-such-service")

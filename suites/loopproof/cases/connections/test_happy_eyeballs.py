@@ -197,3 +197,15 @@ async def test_tasks_that_start_eagerly(loop: Loop, first: str) -> None:
         )
         assert transport.get_extra_info("peername")[0] == ("::1" if first == "answers" else "127.0.0.1")
         await ended(transport, protocol)
+
+
+@requires("CONN-CREATE_CONNECTION-30")
+@needs("happy_eyeballs")
+async def test_a_local_address(loop: Loop) -> None:
+    """With happy_eyeballs_delay, too, the connection begins at local_addr."""
+    with Port("127.0.0.1").listen() as port:
+        transport, protocol = await loop.create_connection(
+            RecordingProtocol, "127.0.0.1", port.number, local_addr=("127.0.0.2", 0), happy_eyeballs_delay=NEVER
+        )
+        assert transport.get_extra_info("sockname")[0] == "127.0.0.2"
+        await ended(transport, protocol)

@@ -58,6 +58,7 @@ WRONG: dict[str, Any] = {
     "-1": -1,
     "fileno() of -1": Holder(-1),
     "fileno() of text": Holder("text"),
+    "fileno() of None": Holder(None),
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from loopproof.authoring import Connect, on_streams, requires
 from loopproof.authoring.history import RecordingProtocol
-from loopproof.authoring.links import WIDTH, clogged, pauses
+from loopproof.authoring.links import WIDTH, clogged, pauses, polls
 from loopproof.faultkit import drain, hold, reset
 
 Report = dict[str, Any]
@@ -60,6 +60,7 @@ async def test_a_protocol_that_fails_when_told(connect: Connect, reports: list[R
     link.transport.write(bytes(WIDTH))
     link.peer.release()
     await link.seen("resume_writing")
+    await polls(3)
     link.transport.close()
     assert await link.lost() is None, "the connection was lost through the protocol's error"
     await link.verified()

@@ -338,3 +338,20 @@ def test_a_loop_left_by_an_exception_can_be_closed(loop: asyncio.AbstractEventLo
     loop.close()
     assert loop.is_closed()
     assert ran == before
+
+
+@requires("LIFE-RUN_UNTIL_COMPLETE-16")
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "SystemExit"])
+def test_an_interrupt_as_the_coroutine_is_cancelled(loop: asyncio.AbstractEventLoop, error: str) -> None:
+    """An interrupt that leaves the run when the coroutine has just been cancelled comes out as it is."""
+    thrown = ERRORS[error]("from the case")
+
+    async def main() -> None:
+        loop.call_soon(throw, thrown)
+        raise asyncio.CancelledError
+
+    with raises(ERRORS[error]) as caught:
+        loop.run_until_complete(main())
+    assert caught.value is thrown
+    loop.call_soon(loop.stop)  # after what is left of that run
+    loop.run_forever()

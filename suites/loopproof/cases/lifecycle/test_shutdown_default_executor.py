@@ -222,6 +222,8 @@ async def expire(loop: asyncio.AbstractEventLoop, timeout: float) -> None:
         with warnings_as_list() as caught:
             await shutdown_within(loop, timeout)
         assert released == [], "the shutdown returned only after the function had ended, whatever its timeout"
+        assert work.thread is not None
+        assert work.thread.is_alive(), "the loop was blocked until the function had ended, whatever the timeout"
         assert [warning.category for warning in caught] == [RuntimeWarning]
         with raises(RuntimeError):
             await loop.run_in_executor(None, int)
@@ -294,3 +296,26 @@ def test_the_shutdown_of_a_closed_loop_completes(new_loop: NewLoop) -> None:
     loop, other = new_loop(), new_loop()
     loop.close()
     assert other.run_until_complete(loop.shutdown_default_executor()) is None
+
+
+class Failing(concurrent.futures.ThreadPoolExecutor):
+    """An executor whose first shutdown fails when all is done."""
+
+    failed = False
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Shut down."""
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        if not self.failed:
+            self.failed = True
+            raise ZeroDivisionError("from the case")
+
+
+@requires("LIFE-SHUTDOWN_DEFAULT_EXECUTOR-11")
+@needs("executor")
+async def test_an_executor_whose_shutdown_fails(loop: asyncio.AbstractEventLoop) -> None:
+    """What the shutdown() of the executor raises comes out of shutdown_default_executor()."""
+    loop.set_default_executor(Failing(1))
+    assert await loop.run_in_executor(None, int, "1") == 1
+    with raises(ZeroDivisionError):
+        await loop.shutdown_default_executor()

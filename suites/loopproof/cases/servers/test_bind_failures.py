@@ -144,3 +144,27 @@ async def test_a_server_whose_start_has_failed(serve: Serve) -> None:
     with raises(OSError):
         await second.server.start_serving()
     assert not second.server.is_serving(), "is_serving() is true although nothing is served"
+
+
+@requires("SERV-CREATE_SERVER-44")
+@needs("servers", "injector")
+@pytest.mark.parametrize("failures", [1, 2])
+def test_a_family_that_the_system_lacks(new_loop: Any, failures: int) -> None:
+    """Of two addresses one whose socket cannot be made is left out; where both cannot, OSError is raised."""
+
+    def scenario() -> None:
+        loop = new_loop()
+        making = loop.create_server(object, ["127.0.0.1", "127.0.0.2"], 0)
+        if failures == 1:
+            server = loop.run_until_complete(making)
+            assert len(server.sockets) == 1
+            server.close()
+            loop.run_until_complete(server.wait_closed())
+        else:
+            with raises(OSError):
+                loop.run_until_complete(making)
+        loop.close()
+
+    injector = Injector([fail("socket", "EAFNOSUPPORT", count=failures)])
+    injector.run(scenario)
+    assert injector.chosen[0] == failures

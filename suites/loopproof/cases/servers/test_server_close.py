@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import os
+import socket
 import weakref
 
 import pytest
@@ -206,3 +208,27 @@ async def test_a_server_that_nobody_refers_to(serve: Serve) -> None:
     await service.visit()
     assert server() is not None
     service.server = server()
+
+
+@requires("SERV-SERVER_CLOSE-06")
+@on_servers()
+async def test_the_number_is_used_again(loop: asyncio.AbstractEventLoop, serve: Serve) -> None:
+    """What gets the number of a listening socket after close() can be watched."""
+    service = await serve()
+    number = service.server.sockets[0].fileno()
+    service.server.close()
+    await until(lambda: number not in faultkit.descriptors(), "the end of the listening socket")
+    pair = socket.socketpair()
+    ours, theirs = pair if pair[1].fileno() != number else pair[::-1]
+    with ours, theirs:
+        if ours.fileno() != number:
+            os.dup2(ours.fileno(), number)
+        seen: list[int] = []
+        try:
+            loop.add_reader(number, seen.append, 1)
+            theirs.send(b"x")
+            await until(lambda: seen, "the callback")
+            loop.remove_reader(number)
+        finally:
+            if ours.fileno() != number:
+                os.close(number)

@@ -175,3 +175,23 @@ async def test_a_storm_of_peers_that_come_and_go(serve: Serve) -> None:
     client = service.knock()
     await until(lambda: greeted(client), "a word for the peer that stayed")
     await gone(service, 1)
+
+
+@requires("SERV-CREATE_SERVER-45")
+@on_servers("tcp")
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_the_address_of_a_peer_that_is_gone(serve: Serve, how: str) -> None:
+    """The peername of a connection whose peer was gone before it was accepted is the address of that peer."""
+    listener = listening()
+    with socket.socket() as client:
+        client.connect(listener.getsockname())
+        address = client.getsockname()
+        vanish(client, how)
+    names: list[Any] = []
+
+    def note(protocol: Any) -> None:
+        names.append(protocol.transport.get_extra_info("peername"))
+
+    await serve(protocol=lambda: RecordingProtocol(on={"connection_made": note}), sock=listener)
+    await until(lambda: names, "the connection")
+    assert names == [address]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from loopproof.authoring import needs, raises, requires, until
+from loopproof.authoring.resolution import HOST, Resolver
 from loopproof.authoring.sockets import ended, listening, playing, unbound, verified
 from loopproof.faultkit import accept, expect, expect_eof, hold
 
@@ -168,3 +169,18 @@ async def test_many_at_once(loop: asyncio.AbstractEventLoop) -> None:
         finally:
             for one in ours:
                 one.close()
+
+
+@requires("SOCK-SOCK_CONNECT-03")
+@needs("sock", "resolver")
+async def test_a_name_is_resolved_like_any_other(loop: Any) -> None:
+    """A name is looked up as the loop looks up all names, and not by the socket, which would block the loop."""
+    with (
+        playing([accept(), expect_eof()], listen="tcp") as peer,
+        unbound(socket.AF_INET) as ours,
+        Resolver({HOST: [peer.address]}),
+    ):
+        await loop.sock_connect(ours, (HOST, peer.address[1]))
+        assert ours.getpeername() == peer.address
+        ours.shutdown(socket.SHUT_WR)
+        await verified(peer)

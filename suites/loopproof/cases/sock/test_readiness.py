@@ -6,6 +6,8 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from loopproof.authoring import needs, requires, until
 from loopproof.authoring.links import polls
 from loopproof.authoring.sockets import (
@@ -240,3 +242,80 @@ async def test_the_receiver_goes_while_a_datagram_waits(loop: asyncio.AbstractEv
         theirs.close()
         await until(task.done, "the end of an operation whose receiver is gone")
         assert isinstance(task.exception(), ConnectionError), f"the operation ended as {task!r}"
+
+
+@requires("SOCK-COMMON-03")
+@on_operations(*RECEIVING, "sock_sendall", "sock_accept")
+@pytest.mark.parametrize("cancel", [False, True])
+async def test_nothing_is_watched_afterwards(loop: asyncio.AbstractEventLoop, operation: str, cancel: bool) -> None:
+    """An operation that has waited, and ended or was cancelled, leaves no watch of its descriptor behind."""
+    with contextlib.ExitStack() as stack:
+        if operation == "sock_accept":
+            ours = stack.enter_context(listening(socket.AF_INET, ("127.0.0.1", 0)))
+        else:
+            ours, theirs = stack.enter_context(pair(operation))
+        filled = fill(ours) if operation == "sock_sendall" else 0
+        task = await waiting(OPERATIONS[operation](loop, ours))
+        if cancel:
+            task.cancel()
+            await until(task.done, "the end of an operation that was cancelled")
+        elif operation == "sock_accept":
+            stack.enter_context(socket.create_connection(ours.getsockname()))
+            stack.enter_context((await ended(task))[0])
+        elif operation == "sock_sendall":
+            take(theirs, filled)
+            await ended(task)
+        else:
+            theirs.send(b"hello")
+            await ended(task)
+        await polls(2)
+        assert not loop.remove_reader(ours.fileno()), "the descriptor is still watched for data"
+        assert not loop.remove_writer(ours.fileno()), "the descriptor is still watched for room"
+
+
+@requires("SOCK-COMMON-08", "SOCK-COMMON-03")
+@needs("sock")
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+async def test_the_number_of_a_sender_is_used_again(loop: asyncio.AbstractEventLoop, turns: int) -> None:
+    """Cancel, close, and a new socket with the same number at once: what is sent on it goes to its own peer, whole."""
+    with pair("sock_sendall") as (old, _):
+        fill(old)
+        task = await waiting(loop.sock_sendall(old, b"old"))
+        number = old.fileno()
+        task.cancel()
+        old.close()
+        with pair("sock_sendall") as (ours, theirs):
+            if ours.fileno() != number:
+                ours, theirs = theirs, ours
+            assert ours.fileno() == number, "the kernel gave another number"
+            filled = fill(ours)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            again = await waiting(loop.sock_sendall(ours, b"new"))
+            take(theirs, filled)
+            await ended(again)
+            assert take(theirs, 100) == b"new"
+            assert task.cancelled()
+
+
+@requires("SOCK-COMMON-08", "SOCK-SOCK_ACCEPT-01")
+@needs("sock")
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+async def test_the_number_of_a_listener_is_used_again(loop: asyncio.AbstractEventLoop, turns: int) -> None:
+    """Cancel, close, and a new listener with the same number at once: sock_accept() gets its own connection."""
+    with contextlib.ExitStack() as stack:
+        old = stack.enter_context(listening(socket.AF_INET, ("127.0.0.1", 0)))
+        task = await waiting(loop.sock_accept(old))
+        number = old.fileno()
+        task.cancel()
+        old.close()
+        ours = stack.enter_context(listening(socket.AF_INET, ("127.0.0.1", 0)))
+        assert ours.fileno() == number, "the kernel gave another number"
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        again = await waiting(loop.sock_accept(ours))
+        client = stack.enter_context(socket.create_connection(ours.getsockname()))
+        accepted, address = await ended(again)
+        with accepted:
+            assert address == client.getsockname()
+        assert task.cancelled()

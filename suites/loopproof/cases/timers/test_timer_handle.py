@@ -94,6 +94,10 @@ def test_handles_have_no_order_with_anything_else(loop: asyncio.AbstractEventLoo
     with raises(TypeError):
         timer < thing  # type: ignore[operator]  # noqa: B015
     with raises(TypeError):
+        timer <= thing  # type: ignore[operator]  # noqa: B015
+    with raises(TypeError):
+        timer > thing  # type: ignore[operator]  # noqa: B015
+    with raises(TypeError):
         timer >= thing  # type: ignore[operator]  # noqa: B015
     assert not timer == thing  # noqa: SIM201
     assert timer != thing

@@ -8,7 +8,18 @@ import pytest
 from loopproof.authoring import Connect, on_streams, requires, until
 from loopproof.authoring.history import RecordingProtocol
 from loopproof.authoring.links import WIDTH, clogged, polls
-from loopproof.faultkit import drain, expect, expect_eof, expect_pattern, hold, pattern, send, send_pattern, shutdown
+from loopproof.faultkit import (
+    drain,
+    expect,
+    expect_eof,
+    expect_pattern,
+    hold,
+    pattern,
+    reset,
+    send,
+    send_pattern,
+    shutdown,
+)
 
 Report = dict[str, Any]
 
@@ -205,3 +216,15 @@ async def test_write_eof_with_a_peer_that_ended_first(connect: Connect) -> None:
     link.transport.write(b"last words")
     link.transport.write_eof()
     await link.verified()
+
+
+@requires("TRANS-WRITE_EOF-04")
+@on_streams("tcp-client", "tcp-server")
+async def test_the_end_is_written_again_after_a_reset(connect: Connect) -> None:
+    """A second write_eof() does nothing, also when the peer has reset the connection meanwhile."""
+    link = await connect([hold(), reset()])
+    link.transport.write_eof()
+    link.peer.release()
+    assert link.arrives(2)
+    link.transport.write_eof()
+    await link.lost()

@@ -1,5 +1,8 @@
 """pause_reading(), resume_reading(), is_reading(), set_protocol(): who is told of data, and when."""
 
+import asyncio
+import os
+import socket
 from typing import Any
 
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from loopproof.authoring import Connect, on_streams, requires, until
 from loopproof.authoring.history import RecordingBufferedProtocol, RecordingProtocol
 from loopproof.authoring.links import polls
+from loopproof.authoring.sockets import ahead, is_ready, readable
 from loopproof.faultkit import close, drain, expect_eof, hold, reset, send, send_pattern, shutdown, verify_pattern
 
 KINDS: dict[str, Any] = {"streaming": RecordingProtocol, "buffered": RecordingBufferedProtocol}
@@ -209,3 +213,19 @@ async def test_another_protocol_from_within_a_callback(connect: Connect, first: 
     whole = link.protocol.history.received + other.history.received
     assert verify_pattern(whole, 3) is None
     assert len(whole) == total
+
+
+@requires("TRANS-READ-01")
+@on_streams("tcp-client", "unix-server")
+@pytest.mark.parametrize("protocol", [RecordingProtocol, RecordingBufferedProtocol])
+async def test_another_reader_was_quicker(loop: asyncio.AbstractEventLoop, connect: Connect, protocol: Any) -> None:
+    """Data that somebody else takes after the poll that saw them are no end and no error; the next ones arrive."""
+    link = await connect([hold(), send(b"hello"), hold(), send(b"next"), hold()], protocol=protocol)
+    with socket.socket(fileno=os.dup(link.transport.get_extra_info("socket").fileno())) as other:
+        link.peer.release()
+        is_ready(other)
+        was_ahead = await ahead(loop, lambda: readable(other), lambda: other.recv(100))
+        await polls(3)
+        link.peer.release()
+        assert (await link.received(4 if was_ahead else 9))[-4:] == b"next"
+        assert not link.protocol.closed.is_set()

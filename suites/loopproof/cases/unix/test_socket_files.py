@@ -192,3 +192,44 @@ async def test_connections_outlive_the_file(serve: Serve) -> None:
     assert await link.received(10) == b"still here"
     link.transport.close()
     await link.verified()
+
+
+@requires("UNIX-CREATE_UNIX_SERVER-21")
+@on_servers("unix")
+async def test_an_abstract_name_that_cannot_be_encoded(serve: Serve) -> None:
+    """An abstract name that the encoding of the file system lacks raises UnicodeEncodeError; no socket is left open."""
+    before = sockets()
+    with raises(UnicodeEncodeError):
+        await serve(path="\0\ud800")
+    assert sockets() == before
+
+
+@requires("UNIX-CREATE_UNIX_SERVER-19")
+@on_servers("unix")
+async def test_a_file_that_cannot_be_removed(serve: Serve, logged: list[Any]) -> None:
+    """close() raises nothing where a file has taken the place of the folder that the socket was in."""
+    folder = pathlib.Path(serve.path())
+    folder.mkdir()
+    service = await serve(path=str(folder / "socket"))
+    (folder / "socket").unlink()
+    folder.rmdir()
+    folder.touch()
+    service.server.close()
+    assert not service.server.is_serving()
+    logged.clear()  # that it could not be removed may be told there
+
+
+@requires("UNIX-CREATE_UNIX_SERVER-20")
+@on_servers("unix")
+async def test_a_given_socket_whose_file_is_gone(serve: Serve) -> None:
+    """A socket whose file was removed before it is given is served, by another name too, and closed."""
+    path = pathlib.Path(serve.path())
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    path.rename(path.with_name("moved"))
+    service = await serve(sock=listener)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path.with_name("moved")))
+        await service.made_connection(1)
+    service.server.close()
