@@ -227,6 +227,7 @@ async def test_receiving_beside_it(loop: asyncio.AbstractEventLoop, kind: Kind, 
 
 
 @requires("SENDF-COMMON-08")
+@needs("sock_sendfile")
 @pytest.mark.parametrize("file_kind", ["buffered", "memory"])
 async def test_descriptors_after_many_files(loop: asyncio.AbstractEventLoop, file_kind: str) -> None:
     """A hundred files later as many descriptors are open as before, and the socket is as it was."""
