@@ -14,7 +14,7 @@ from loopproof.authoring.cancellation import Cancel, at_every_turn
 from loopproof.authoring.datagrams import bound, endpoint
 from loopproof.authoring.descriptors import closed_since, opened_since
 from loopproof.authoring.history import RecordingDatagramProtocol
-from loopproof.authoring.links import PATIENCE, polls, warmed_up
+from loopproof.authoring.links import polls, warmed_up
 from loopproof.authoring.resolution import HOST, Resolver
 from loopproof.authoring.serving import sockets
 from loopproof.faultkit import Injector, fail
@@ -175,7 +175,7 @@ async def test_a_cancel_at_every_turn(loop: Loop, way: str) -> None:
                 transport.close()
             await polls(2)
             if protocol.history.names:
-                await until(protocol.closed.is_set, "connection_lost() of a call that was cancelled", PATIENCE // 10)
+                await until(protocol.closed.is_set, "connection_lost() of a call that was cancelled", share=0.1)
                 protocol.history.check()
             await closed_since(before, "a call that was cancelled")
 

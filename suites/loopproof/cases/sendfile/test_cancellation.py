@@ -174,7 +174,7 @@ async def test_the_number_is_used_again(loop: asyncio.AbstractEventLoop, turns: 
                 await asyncio.sleep(0)
             with file_of(1000) as other:
                 again = asyncio.ensure_future(loop.sock_sendfile(ours, other))
-                await until(again.done, "the end of a call on a socket whose number was used before", share=0.1)
+                await until(again.done, "the end of a call on a socket whose number was used before", share=0.2)
                 assert again.result() == 1000
             assert theirs.recv(2000) == pattern(SEED, 1000)
             await until(task.done, "the end of the cancelled call")

@@ -258,7 +258,7 @@ async def test_a_file_that_is_closed_meanwhile(loop: asyncio.AbstractEventLoop, 
         with file_of(3 * WIDTH) as file:
             task = await send.stalled(file)
         send.peer.release()
-        await until(task.done, "the end of a call whose file was closed", share=0.1)
+        await until(task.done, "the end of a call whose file was closed", share=0.2)
         error = task.exception()
         assert isinstance(error, OSError | ValueError) or task.result() == 3 * WIDTH, f"it ended with {error!r}"
 

@@ -9,7 +9,7 @@ from loopproof.authoring import raises, requires, until
 from loopproof.authoring.files import TRANSPORTS, file_of, on_ways, sending, sparse_file
 from loopproof.authoring.links import WIDTH
 from loopproof.authoring.sockets import ended
-from loopproof.faultkit import close, hold, receive, reset
+from loopproof.faultkit import close, drain, hold, receive, reset
 
 SIZE = 4 * WIDTH
 GIB = 1 << 30
@@ -136,29 +136,41 @@ async def test_a_connection_that_was_lost_before(loop: asyncio.AbstractEventLoop
 @pytest.mark.parametrize("how", ["close", "abort"])
 async def test_a_transport_that_is_ended(loop: asyncio.AbstractEventLoop, way: str, how: str) -> None:
     """close() and abort() while the kernel sends a file end the call: with an error, or when all is sent."""
-    await check_an_end(loop, way, "raw", how)
+    await check_an_end(loop, way, "raw", how, share=0.2)
 
 
 @requires("SENDF-SENDFILE-21")
 @on_ways(*TRANSPORTS)
-@pytest.mark.parametrize("how", ["close", "abort"])
-async def test_a_transport_that_is_ended_in_the_fallback(loop: asyncio.AbstractEventLoop, way: str, how: str) -> None:
-    """close() and abort() while the fallback sends a file end the call: with an error, or when all is sent."""
-    await check_an_end(loop, way, "memory", how)
+async def test_an_abort_in_the_fallback(loop: asyncio.AbstractEventLoop, way: str) -> None:
+    """abort() while the fallback sends a file ends the call, with an error."""
+    await check_an_end(loop, way, "memory", "abort")
 
 
-async def check_an_end(loop: asyncio.AbstractEventLoop, way: str, kind: str, how: str) -> None:
+@requires("SENDF-SENDFILE-21")
+@on_ways("tls transport")
+async def test_a_tls_close_in_the_fallback(loop: asyncio.AbstractEventLoop, way: str) -> None:
+    """close() of a TLS transport while the fallback sends a file ends the call: with an error, or when all is sent."""
+    await check_an_end(loop, way, "memory", "close")
+
+
+@requires("SENDF-SENDFILE-21")
+@on_ways("tcp transport", "unix transport")
+async def test_a_close_in_the_fallback(loop: asyncio.AbstractEventLoop, way: str) -> None:
+    """close() while the fallback sends a file ends the call: with an error, or when all is sent."""
+    await check_an_end(loop, way, "memory", "close")
+
+
+async def check_an_end(loop: asyncio.AbstractEventLoop, way: str, kind: str, how: str, share: float = 1) -> None:
     """End the transport in the middle of a file."""
-    async with sending(loop, way, [hold(), receive(100)], narrow=True) as send:
+    async with sending(loop, way, [hold(), drain(), hold()], narrow=True) as send:
         assert send.link is not None
         with file_of(SIZE, kind) as file:
             task = await send.stalled(file)
             getattr(send.link.transport, how)()
             send.peer.release()
-            await until(task.done, f"the end of a call whose transport got {how}()", share=0.1)
+            await until(task.done, f"the end of a call whose transport got {how}()", share=share)
             error = task.exception()
             assert isinstance(error, OSError | RuntimeError) or task.result() == SIZE, f"it ended with {error!r}"
-            await send.link.lost()
 
 
 @requires("SENDF-SENDFILE-19", "SENDF-SENDFILE-22")
