@@ -105,7 +105,7 @@ static void set_no_delay(struct transport *transport) {
 static PyObject *new_stream(PyTypeObject *type, const struct transport_arguments *arguments,
                             const struct stream_socket *socket) {
   struct stream *stream = (struct stream *)type->tp_alloc(type, 0);
-  struct transport *transport = &stream->base;
+  struct transport *transport = (struct transport *)stream; /* which it begins with */
 
   if (stream == NULL || transport_set_up(transport, &socket_kind, arguments) < 0)
     goto fail;

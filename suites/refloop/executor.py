@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import functools
 import threading
 import warnings
 from collections.abc import Callable
@@ -21,6 +22,36 @@ def settle(future: asyncio.Future[None], exception: BaseException | None) -> Non
         future.set_result(None)
     else:
         future.set_exception(exception)
+
+
+# What a function raises of these is another class in asyncio; the others are the same, or alike.
+CONVERTED: dict[type[BaseException], Callable[..., BaseException]] = {
+    concurrent.futures.CancelledError: asyncio.CancelledError,
+    concurrent.futures.InvalidStateError: asyncio.InvalidStateError,
+}
+
+
+def end_as(future: asyncio.Future[T], source: concurrent.futures.Future[T]) -> None:
+    """End ``future`` as the call in the executor has ended, unless it is cancelled."""
+    if future.cancelled():
+        return
+    if source.cancelled():
+        future.cancel()
+        return
+    exception = source.exception()
+    if exception is None:
+        future.set_result(source.result())
+        return
+    convert = CONVERTED.get(type(exception))
+    if convert is not None:
+        exception = convert(*exception.args).with_traceback(exception.__traceback__)
+    future.set_exception(exception)
+
+
+def pass_cancellation_on(source: concurrent.futures.Future[T], future: asyncio.Future[T]) -> None:
+    """Cancel the call in the executor if ``future`` is cancelled."""
+    if future.cancelled():
+        source.cancel()
 
 
 class Executor(Core):
@@ -59,7 +90,19 @@ class Executor(Core):
             if self._default_executor is None:
                 self._default_executor = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="asyncio")
             executor = self._default_executor
-        return asyncio.wrap_future(executor.submit(func, *args), loop=self)
+        source = executor.submit(func, *args)
+        if type(source) is not concurrent.futures.Future:
+            return asyncio.wrap_future(source, loop=self)
+        # The same with less ado: to chain any two futures takes longer than all else here.
+        future: asyncio.Future[T] = self.create_future()
+        future.add_done_callback(functools.partial(pass_cancellation_on, source))
+        source.add_done_callback(functools.partial(self._executed, future))
+        return future
+
+    def _executed(self, future: asyncio.Future[T], source: concurrent.futures.Future[T]) -> None:
+        """Have ``future`` ended; runs in a thread of the executor."""
+        if not self.is_closed():
+            self.call_soon_threadsafe(end_as, future, source)
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Let the threads of the default executor finish, and allow no new use of it.
