@@ -3,15 +3,12 @@
 #include "errors.h"
 
 #include <errno.h>
-#include <uv.h>
 
 #include "compat.h"
 #include "handle.h"
 #include "loop.h"
 
 PyObject *errors_raise_uv(int code) {
-  if (code == UV_ENOMEM)
-    return PyErr_NoMemory();
   errno = -code; /* on Unix the codes of libuv are negated errno values */
   return PyErr_SetFromErrno(PyExc_OSError);
 }

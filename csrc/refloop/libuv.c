@@ -3,7 +3,7 @@
 #include "libuv.h"
 
 #include <poll.h>
-#include <stdbool.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "compat.h"
@@ -17,6 +17,8 @@ int libuv_open(struct loop *loop) {
   int error = uv_loop_init(&loop->uv);
 
   if (error != 0) {
+    if (uv_backend_fd(&loop->uv) > 0) /* some versions leave it open when they run out of descriptors */
+      close(uv_backend_fd(&loop->uv));
     errors_raise_uv(error);
     return -1;
   }

@@ -125,6 +125,7 @@ static PyObject *loop_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObjec
   return (PyObject *)loop;
 
 fail:
+  loop->closed = true; /* for what derived classes do at the end of an object */
   Py_DECREF(loop);
   return NULL;
 }

@@ -121,6 +121,10 @@ static int register_new(struct poll *poll, int fd, uint32_t events) {
   return -1;
 }
 
+/* Whether the kernel refused for want of memory, or because the user watches too much: not for what the descriptor is.
+ */
+static bool out_of_resources(int error) { return error == ENOMEM || error == ENOSPC; }
+
 int poll_add(struct poll *poll, int fd, enum poll_direction direction, void *callee, void *displaced[2]) {
   uint32_t event = direction == POLL_READ ? EPOLLIN : EPOLLOUT, events;
   struct poll_entry *entry;
@@ -130,18 +134,20 @@ int poll_add(struct poll *poll, int fd, enum poll_direction direction, void *cal
     return -1;
   entry = &poll->table[fd];
   events = events_of(entry);
+  if (events != 0 && control(poll, EPOLL_CTL_MOD, fd, events | event) < 0) {
+    if (out_of_resources(errno))
+      return -1;
+    /* what was watched under this number was closed meanwhile */
+    displaced[!direction] = entry->callees[!direction];
+    entry->callees[!direction] = NULL;
+    forget(poll, entry);
+    events = 0;
+  }
   displaced[direction] = entry->callees[direction];
   entry->callees[direction] = NULL;
   entry->left = false;
-  if (events == 0 || control(poll, EPOLL_CTL_MOD, fd, events | event) < 0) {
-    if (events != 0) { /* what was watched under this number was closed meanwhile */
-      displaced[!direction] = entry->callees[!direction];
-      entry->callees[!direction] = NULL;
-      forget(poll, entry);
-    }
-    if (register_new(poll, fd, event) < 0)
-      return -1;
-  }
+  if (events == 0 && register_new(poll, fd, event) < 0)
+    return -1;
   entry->callees[direction] = callee;
   return 0;
 }

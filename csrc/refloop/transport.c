@@ -161,10 +161,21 @@ static int wake(struct core_state *state, PyObject *waiter) {
   return answer != NULL ? 0 : -1;
 }
 
+/* Loses the connection with the exception that is set, which stays so. */
+static void lose_with_exception(struct transport *transport) {
+  PyObject *exception = take_exception();
+
+  if (transport_lose(transport, exception) < 0)
+    PyErr_WriteUnraisable((PyObject *)transport);
+  give_exception(exception);
+}
+
 PyObject *transport_begin(PyObject *self, PyObject *waiter) {
   struct transport *transport = as_transport(self);
   int failed = transport->reads && reading_start(transport) < 0;
 
+  if (failed) /* the protocol would wait in vain */
+    lose_with_exception(transport);
   if (waiter != Py_None) {
     PyObject *exception = take_exception();
 
