@@ -188,7 +188,7 @@ async def test_an_end_in_connection_made(loop: Loop, how: str) -> None:
             try:
                 loop.add_reader(writing, lambda: seen.append(os.read(writing, 100)))
                 os.write(to_theirs, b"hello")
-                await until(lambda: seen == [b"hello"], "the callback of the next user of the number", 100)
+                await until(lambda: seen == [b"hello"], "the callback of the next user of the number", share=0.1)
                 loop.remove_reader(writing)
             finally:
                 os.close(writing)
