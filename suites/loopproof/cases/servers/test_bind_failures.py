@@ -2,6 +2,7 @@
 
 import errno
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -148,23 +149,36 @@ async def test_a_server_whose_start_has_failed(serve: Serve) -> None:
 
 @requires("SERV-CREATE_SERVER-44")
 @needs("servers", "injector")
-@pytest.mark.parametrize("failures", [1, 2])
-def test_a_family_that_the_system_lacks(new_loop: Any, failures: int) -> None:
-    """Of two addresses one whose socket cannot be made is left out; where both cannot, OSError is raised."""
+def test_a_family_that_the_system_lacks(new_loop: Any) -> None:
+    """Of two addresses one whose socket cannot be made is left out."""
 
     def scenario() -> None:
         loop = new_loop()
-        making = loop.create_server(object, ["127.0.0.1", "127.0.0.2"], 0)
-        if failures == 1:
-            server = loop.run_until_complete(making)
-            assert len(server.sockets) == 1
-            server.close()
-            loop.run_until_complete(server.wait_closed())
-        else:
-            with raises(OSError):
-                loop.run_until_complete(making)
+        server = loop.run_until_complete(loop.create_server(object, ["127.0.0.1", "127.0.0.2"], 0))
+        assert len(server.sockets) == 1
+        server.close()
+        loop.run_until_complete(server.wait_closed())
         loop.close()
 
+    without_sockets(1, scenario)
+
+
+@requires("SERV-CREATE_SERVER-47")
+@needs("servers", "injector")
+def test_families_that_the_system_lacks(new_loop: Any) -> None:
+    """Where of two addresses neither socket can be made OSError is raised."""
+
+    def scenario() -> None:
+        loop = new_loop()
+        with raises(OSError):
+            loop.run_until_complete(loop.create_server(object, ["127.0.0.1", "127.0.0.2"], 0))
+        loop.close()
+
+    without_sockets(2, scenario)
+
+
+def without_sockets(failures: int, scenario: Callable[[], None]) -> None:
+    """Run the scenario where so many sockets cannot be made."""
     injector = Injector([fail("socket", "EAFNOSUPPORT", count=failures)])
     injector.run(scenario)
     assert injector.chosen[0] == failures
