@@ -2,14 +2,16 @@
 
 import asyncio
 import contextlib
+import os
 import socket
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .history import RecordingDatagramProtocol
-from .links import Told, polls, until
+from .links import PATIENCE, Told, polls, until
 
 Datagrams = list[bytes]
 
@@ -83,14 +85,14 @@ class DatagramLink(Endpoint):
         await until(lambda: len(self.arrived()) >= count, f"datagram {count} at the other end")
         return self.arrived()
 
-    async def drained(self) -> Exception | None:
+    async def drained(self, patience: int = PATIENCE) -> Exception | None:
         """Let the socket beyond read until connection_lost() was called; return its argument."""
 
         def lost() -> object:
             self.arrived()
             return self.protocol.closed.is_set()
 
-        await until(lost, "connection_lost()")
+        await until(lost, "connection_lost()", patience)
         error: Exception | None = self.protocol.error
         return error
 
@@ -119,7 +121,7 @@ async def endpoint(
     finally:
         if not protocol.closed.is_set():
             transport.abort()
-            await told.lost()
+            await until(protocol.closed.is_set, "connection_lost() after the abort() at the end", PATIENCE // 10)
         await polls(1)  # for loops that close the socket behind connection_lost()
     protocol.history.check()
 
@@ -130,6 +132,9 @@ class _Kind:
     connected: bool
     needs: tuple[str, ...] = ()
 
+
+LOOPBACK = "127.{}.{}.{}".format(*os.getpid().to_bytes(3)) if sys.platform == "linux" else "127.0.0.1"
+"""An address of the loopback interface whose ports no other process takes."""
 
 _INET, _INET6, _UNIX = socket.AF_INET, socket.AF_INET6, socket.AF_UNIX
 KINDS: Mapping[str, _Kind] = {
@@ -174,7 +179,7 @@ async def datagram_link(
             finally:
                 if beyond.fileno() >= 0:
                     made.transport.close()
-                    await link.drained()
+                    await link.drained(PATIENCE // 10)
 
 
 @contextlib.contextmanager
@@ -185,7 +190,7 @@ def bound(family: socket.AddressFamily = _INET, host: str = "") -> Iterator[sock
         if family == _UNIX:
             sock.bind(stack.enter_context(tempfile.TemporaryDirectory()) + "/socket")
         else:
-            sock.bind((host or {_INET: "127.0.0.1", _INET6: "::1"}[family], 0))
+            sock.bind((host or {_INET: LOOPBACK, _INET6: "::1"}[family], 0))
         yield sock
 
 

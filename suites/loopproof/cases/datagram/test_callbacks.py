@@ -111,8 +111,8 @@ async def fill(link: DatagramLink) -> None:
 async def test_an_end_in_resume_writing(loop: Loop, kind: str, how: str, reports: list[Any]) -> None:
     """After an end in resume_writing() connection_lost(None) follows, once, and nothing is reported."""
     async with datagram_link(loop, kind, on={"resume_writing": ends(how)}) as link:
-        link.transport.set_write_buffer_limits(high=0)
-        total = await clogged(link)
+        link.transport.set_write_buffer_limits(high=4000, low=3000)
+        total = await clogged(link, 5000)
         await link.sent(total)
         assert await link.lost() is None
         await polls(2)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from loopproof.authoring import needs, on_datagrams, requires, until
-from loopproof.authoring.datagrams import bound, clogged, datagram_link, numbered
+from loopproof.authoring.datagrams import LOOPBACK, bound, clogged, datagram_link, numbered
 from loopproof.authoring.history import RecordingDatagramProtocol
 from loopproof.authoring.links import polls
 
@@ -193,7 +193,7 @@ def is_open(number: int, identity: int) -> bool:
 async def test_the_address_is_free_after_the_end(loop: Loop) -> None:
     """The address of an endpoint that is lost can be bound by another one."""
     protocol = RecordingDatagramProtocol()
-    transport, _ = await loop.create_datagram_endpoint(lambda: protocol, local_addr=("127.0.0.1", 0))
+    transport, _ = await loop.create_datagram_endpoint(lambda: protocol, local_addr=(LOOPBACK, 0))
     name = transport.get_extra_info("sockname")
     for _ in range(5):
         transport.close()
