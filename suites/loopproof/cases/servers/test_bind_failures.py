@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from loopproof.authoring import Serve, needs, on_servers, raises, requires
+from loopproof.authoring.resolution import HOST, Resolver
 from loopproof.authoring.serving import listening, sockets
 from loopproof.faultkit import Injector, fail
 
@@ -168,3 +169,11 @@ def test_a_family_that_the_system_lacks(new_loop: Any, failures: int) -> None:
     injector = Injector([fail("socket", "EAFNOSUPPORT", count=failures)])
     injector.run(scenario)
     assert injector.chosen[0] == failures
+
+
+@requires("SERV-CREATE_SERVER-44")
+@needs("servers", "resolver")
+async def test_a_name_without_addresses(loop: Any) -> None:
+    """A name that resolves to nothing raises OSError."""
+    with Resolver({HOST: []}), raises(OSError):
+        await loop.create_server(object, HOST, 0)
