@@ -32,7 +32,7 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 EXCEPTIONS = {"TypeError": "ValueError", "ValueError": "TypeError", "RuntimeError": "ValueError"}
 """What is raised in the place of an exception; in that of all others RuntimeError."""
 
-NEVER = "ZeroDivisionError"
+NEVER = "FloatingPointError"
 """What a handler catches that is put out of work."""
 
 SIMPLE = (ast.Expr, ast.Assign, ast.AugAssign, ast.Delete, ast.Raise, ast.Return, ast.Break, ast.Continue)

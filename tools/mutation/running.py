@@ -5,6 +5,7 @@ reach its lines.
 """
 
 import ast
+import functools
 import importlib
 import json
 import os
@@ -42,6 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--at-once", type=int, default=2, help="processes (%(default)s)")
     group.addoption("--controls", type=int, default=2, help="runs of all cases without a change (%(default)s)")
     group.addoption("--most", type=int, default=1500, help="cases of one mutant, of each function first (%(default)s)")
+    group.addoption("--survivors", action="store_true", help="only what the last run did not kill, and add to it")
     group.addoption("--only", default="", help="only mutants with this text in their name")
 
 
@@ -206,6 +208,13 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     trials = [trial for trial in population(measured, session.items) if given.only in trial.name]
     print(f"\n{len(trials)} mutants in all, seed {given.seed}", flush=True)
     chance.shuffle(trials)
+    results = given.data / "mutants.json"
+    known: list[dict[str, Any]] = []
+    if given.survivors:
+        known = json.loads(results.read_text())
+        lived = {r["mutant"] for r in known if r["verdict"] != "killed" and not reason(r["mutant"])}
+        known = [result for result in known if result["mutant"] not in lived]
+        trials = [trial for trial in trials if trial.name in lived]
     queue = Queue(session, given.data, given.at_once)
     nothing = ast.Module([], [])
     for trial in [Trial("", None, None, nothing, list(session.items))] * given.controls + trials[: given.mutants]:
@@ -213,19 +222,25 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
             break
         queue.add(replace(trial, cases=ordered(trial.cases, chance)[: given.most if trial.mutant else None]))
     queue.finish()
-    (given.data / "mutants.json").write_text(json.dumps(queue.results, indent=1))
-    report(queue.results)
+    results.write_text(json.dumps(known + queue.results, indent=1))
+    report(known + queue.results)
     return True
+
+
+@functools.cache
+def excuses() -> list[dict[str, Any]]:
+    """Return what is known of mutants that no program could notice."""
+    found: list[dict[str, Any]] = tomllib.loads((Path(__file__).parent / "unobservable.toml").read_text())["mutant"]
+    return found
+
+
+def reason(name: str) -> str | None:
+    """Return why no program could notice a mutant, or None if one could."""
+    return next((excuse["reason"] for excuse in excuses() if all(part in name for part in excuse["name"])), None)
 
 
 def report(results: list[dict[str, Any]]) -> None:
     """Print the shares, then the survivors with what is known of them."""
-    known = tomllib.loads((Path(__file__).parent / "unobservable.toml").read_text())["mutant"]
-
-    def reason(name: str) -> str | None:
-        found = (entry["reason"] for entry in known if all(part in name for part in entry["name"]))
-        return next(found, None)
-
     controls = [result for result in results if result["mutant"] == "control"]
     tried = [result for result in results if result["mutant"] != "control"]
     lived = [result for result in tried if result["verdict"] != "killed"]
@@ -235,6 +250,9 @@ def report(results: list[dict[str, Any]]) -> None:
     for result in sorted(lived, key=lambda result: result["mutant"]):
         print(f"{result['verdict']} ({result['cases']} cases): {result['mutant']}")
         print(f"    {reason(result['mutant']) or 'A GAP'}")
+    for result in tried:
+        if result["verdict"] == "killed" and reason(result["mutant"]):
+            print(f"killed, so tools/mutation/unobservable.toml is wrong: {result['mutant']}")
     print(f"\n{len(controls)} controls, of which failed: {sum(r['verdict'] != 'survived' for r in controls)}")
     print(f"{len(tried)} mutants tried, {killed} killed ({killed / (len(tried) or 1):.1%})")
     print(f"{observable} of them observable, {killed / (observable or 1):.1%} killed")

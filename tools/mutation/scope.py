@@ -14,19 +14,21 @@ OUTSIDE = {
     "debug": r"(get|set)_debug|_set_coroutine_origin_tracking",
     "other platforms": r"_write_send$",  # where there is no sendmsg()
     "dns": r"^BaseEventLoop\._?get(addr|name)info",
+    "fork": r"^on_fork$",
     "executor": r"run_in_executor|set_default_executor",
     "pipes": r"PipeTransport|pipe_transport|connect_(read|write)_pipe",
     "policy": r"Policy|event_loop_policy|^((get|set|new)_event_loop)$",
     "sendfile": r"sendfile|Sendfile|_empty_waiter|_sock_add_cancellation_callback",
     "signals": r"signal|sighandler",
     "subprocess": r"subprocess|Subprocess|_format_pipe",
+    "written in C": r"^_?[gs]et_running_loop$",
     "tasks": r"create_task|task_factory",
     "tls": r"ssl_transport|start_tls",
 }
 """Areas that this measurement leaves out: a pattern of the qualified names of their functions."""
 
 
-ELSEWHERE = r"NotImplementedError|sendfile|_empty_waiter|logger\.|__repr__|_repr_info|_format_"
+ELSEWHERE = r"NotImplementedError|sendfile|_empty_waiter|logger\.|__repr__|_repr_info|_format_|_test_selector_event"
 """Statements of other functions that belong to those areas, or whose effect is a text that nothing prescribes."""
 
 

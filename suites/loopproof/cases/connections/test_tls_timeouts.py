@@ -11,7 +11,7 @@ import pytest
 from loopproof.authoring import Serve, needs, on_servers, requires, until
 from loopproof.authoring.certificates import authority, certificate, client_context, server_context
 from loopproof.authoring.history import RecordingProtocol
-from loopproof.authoring.links import LIFE, unverified
+from loopproof.authoring.links import unverified
 from loopproof.authoring.serving import ended
 from loopproof.faultkit import Peer, accept, drain, tls_client, tls_forget, tls_handshake, tls_server
 
@@ -19,7 +19,7 @@ Loop = Any  # typeshed does not know all arguments that are tried here
 
 NAME = "localhost"
 SHORT = 0.02
-"""Seconds: much less than the default timeouts, 60 and 30, and than the life of a peer."""
+"""Seconds: much less than the default timeouts, 60 and 30, and than the life of the peers here."""
 
 
 async def refused(making: Any) -> None:
@@ -37,7 +37,7 @@ async def closed(transport: Any, protocol: Any) -> None:
 
 def mute(begin: list[dict[str, Any]], **options: Any) -> contextlib.AbstractContextManager[Peer]:
     """A peer that shakes hands, and then reads and says nothing, not even at the end."""
-    return unverified(Peer([*begin, tls_handshake(), tls_forget(), drain()], deadline=LIFE, **options))
+    return unverified(Peer([*begin, tls_handshake(), tls_forget(), drain()], deadline=60, **options))
 
 
 @requires("CONN-CREATE_CONNECTION-63")
@@ -79,13 +79,15 @@ async def test_accepted_sockets(loop: Loop, which: str) -> None:
     """connect_accepted_socket() bounds the handshake, and the end, by its timeouts."""
     options: dict[str, Any] = {"ssl": server_context(NAME), f"ssl_{which}_timeout": SHORT}
     ours, theirs = socket.socketpair()
-    making = loop.connect_accepted_socket(RecordingProtocol, ours, **options)
+    protocol = RecordingProtocol()
+    making = loop.connect_accepted_socket(lambda: protocol, ours, **options)
     with theirs:
         if which == "handshake":
             await refused(making)
         else:
             with mute([tls_client(authority=authority(), server_name=NAME)], connection=theirs):
-                await closed(*await making)
+                transport, _ = await making
+                await closed(transport, protocol)
 
 
 @requires("SERV-CREATE_SERVER-46")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from loopproof.authoring import Serve, needs, on_servers, raises, requires
+from loopproof.authoring.resolution import HOST, Resolver
 from loopproof.authoring.serving import listening, sockets
 from loopproof.faultkit import Injector, fail
 
@@ -182,3 +183,11 @@ def without_sockets(failures: int, scenario: Callable[[], None]) -> None:
     injector = Injector([fail("socket", "EAFNOSUPPORT", count=failures)])
     injector.run(scenario)
     assert injector.chosen[0] == failures
+
+
+@requires("SERV-CREATE_SERVER-44")
+@needs("servers", "resolver")
+async def test_a_name_without_addresses(loop: Any) -> None:
+    """A name that resolves to nothing raises OSError."""
+    with Resolver({HOST: []}), raises(OSError):
+        await loop.create_server(object, HOST, 0)
