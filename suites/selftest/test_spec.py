@@ -56,6 +56,7 @@ def test_the_inventory_has_all_areas_in_the_order_of_reports() -> None:
         ("It works.", "It works", "full stop"),
         ('since = "3.4"', 'since = "4"', "versions like 3.12"),
         ('since = "3.4"', 'since = "3.12"\nuntil = "3.11"', "until lies before since"),
+        ('since = "3.4"', 'since = "3.12"\nnot_in = ["3"]', "not_in must be a list of versions"),
         ("docs:asyncio", "book:asyncio", "source must be"),
         ('"documented"', '"rumour"', "basis must be one of"),
         ("complete = false", 'complete = "no"', "complete must be true or false"),
@@ -91,11 +92,12 @@ def test_an_unknown_area_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("version", "applies"),
-    [((3, 11, 9), False), ((3, 12, 0), True), ((3, 13, 7), True), ((3, 14, 0), False)],
+    [((3, 11, 9), False), ((3, 12, 1), True), ((3, 13, 0), False), ((3, 13, 7), True), ((3, 14, 0), False)],
 )
 def test_a_requirement_holds_for_its_versions(version: tuple[int, int, int], applies: bool, tmp_path: Path) -> None:
     (tmp_path / "api.toml").touch()
-    (tmp_path / "scheduling.toml").write_text(ENTRY.replace('"3.4"', '"3.12"\nuntil = "3.13"\nplatforms = ["posix"]'))
+    versions = '"3.12.1"\nuntil = "3.13"\nnot_in = ["3.13.0"]\nplatforms = ["posix"]'
+    (tmp_path / "scheduling.toml").write_text(ENTRY.replace('"3.4"', versions))
     (requirement,) = spec.parse(tmp_path).requirements.values()
     assert requirement.applies(version, "linux") is applies
     assert not requirement.applies(version, "win32")

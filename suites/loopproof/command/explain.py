@@ -119,4 +119,6 @@ def _span(requirement: Requirement) -> str:
         return ".".join(map(str, version if version[2] not in (0, _LAST_PATCH) else version[:2]))
 
     since = shown(requirement.since)
-    return f"{since} to {shown(requirement.until)}" if requirement.until else f"{since} and later"
+    span = f"{since} to {shown(requirement.until)}" if requirement.until else f"{since} and later"
+    lacking = ", ".join(".".join(map(str, version)) for version in requirement.not_in)
+    return f"{span}, not in {lacking}" if lacking else span

@@ -99,6 +99,7 @@ def _requirement(requirement: Requirement) -> dict[str, Any]:
         "note": requirement.note or "",
         "since": _shown(requirement.since),
         "until": _shown(requirement.until) if requirement.until else "",
+        "not_in": ", ".join(".".join(map(str, version)) for version in requirement.not_in),
         "platforms": list(requirement.platforms),
     }
 

@@ -53,7 +53,7 @@ PREFIXES = {
 
 _PLATFORMS = {"posix", "linux", "macos", "windows"}
 _REQUIRED = {"id", "api", "level", "since", "text", "source", "basis"}
-_OPTIONAL = {"until", "platforms", "note"}
+_OPTIONAL = {"until", "not_in", "platforms", "note"}
 _VERSION = re.compile(r"3\.(\d{1,2})(?:\.(\d{1,2}))?\Z")
 _ID = re.compile(r"([A-Z]+)-[A-Z0-9_]+-\d{2}\Z")
 _SOURCE = re.compile(r"(docs:[a-z0-9./-]+(#[A-Za-z0-9_.-]+)?|pep:\d+#[a-z0-9-]+|impl:[A-Za-z0-9_.]+)\Z")
@@ -125,7 +125,7 @@ def _requirement(path: Path, area: str, number: int, entry: Mapping[str, Any]) -
         refuse(f"field {field} is missing")
     for field in sorted(entry.keys() - _REQUIRED - _OPTIONAL):
         refuse(f"unknown field {field}")
-    for field in sorted(entry.keys() - {"platforms"}):
+    for field in sorted(entry.keys() - {"not_in", "platforms"}):
         if not isinstance(entry[field], str) or not entry[field].strip():
             refuse(f"{field} must be a text")
     matched = _ID.match(entry["id"])
@@ -148,6 +148,9 @@ def _requirement(path: Path, area: str, number: int, entry: Mapping[str, Any]) -
         refuse("since and until must be versions like 3.12 or 3.12.1")
     if until is not None and until < since:
         refuse("until lies before since")
+    not_in = entry.get("not_in", [])
+    if not isinstance(not_in, list) or not all(isinstance(text, str) and _version(text, 0) for text in not_in):
+        refuse("not_in must be a list of versions like 3.12.1")
     return Requirement(
         id=entry["id"],
         area=area,
@@ -158,6 +161,7 @@ def _requirement(path: Path, area: str, number: int, entry: Mapping[str, Any]) -
         source=entry["source"],
         basis=entry["basis"],
         until=until,
+        not_in=tuple(version for text in not_in if (version := _version(text, 0))),
         platforms=tuple(platforms),
         note=entry.get("note"),
     )

@@ -18,7 +18,8 @@ class Requirement:
     """One testable statement about a loop.
 
     since, until: first and last Python version it holds for; a last version without a patch number holds for all of
-    its patch releases. platforms: of posix, linux, macos, windows; empty for all. note: who disagrees, and how.
+    its patch releases. not_in: releases between that do not have yet what an earlier branch got later. platforms: of
+    posix, linux, macos, windows; empty for all. note: who disagrees, and how.
     """
 
     id: str
@@ -30,12 +31,15 @@ class Requirement:
     source: str
     basis: str
     until: Version | None = None
+    not_in: tuple[Version, ...] = ()
     platforms: tuple[str, ...] = ()
     note: str | None = None
 
     def applies(self, version: tuple[int, ...] = sys.version_info[:3], platform: str = sys.platform) -> bool:
         """Tell whether it holds for a Python version on a platform (as ``sys.platform`` names it)."""
         if version[:3] < self.since or (self.until is not None and version[:3] > self.until):
+            return False
+        if version[:3] in self.not_in:
             return False
         here = {"linux": ("linux", "posix"), "darwin": ("macos", "posix"), "win32": ("windows",)}
         return not self.platforms or any(name in self.platforms for name in here.get(platform, ("posix",)))

@@ -48,12 +48,16 @@ function sourceOf(requirement) {
   return h("a", { href: requirement.url, target: "_blank", rel: "noopener noreferrer" }, requirement.source);
 }
 
+function span({ since, until, not_in: notIn }) {
+  return `≥ ${since}${until ? `, ≤ ${until}` : ""}${notIn ? `, not ${notIn}` : ""}`;
+}
+
 function aboutRequirement(requirement) {
   const facts = [
     ["API", requirement.api && h("code", null, requirement.api)],
     ["basis", requirement.basis],
     ["source", requirement.source && sourceOf(requirement)],
-    ["Python", requirement.since && `≥ ${requirement.since}${requirement.until ? `, ≤ ${requirement.until}` : ""}`],
+    ["Python", requirement.since && span(requirement)],
     ["platforms", requirement.platforms?.join(", ")],
     ["note", requirement.note],
   ].filter(([, value]) => value);
