@@ -7,6 +7,7 @@ import pytest
 
 from loopproof.authoring import needs, raises, requires, until
 from loopproof.authoring.links import WIDTH, polls
+from loopproof.authoring.streaming import unix_peer
 from loopproof.faultkit import Peer, accept, drain, expect, hold, pattern, send, send_pattern, shutdown
 
 Loop = asyncio.AbstractEventLoop
@@ -36,8 +37,8 @@ async def test_a_client(loop: Loop) -> None:
 @needs("unix")
 async def test_a_unix_client(loop: Loop) -> None:
     """open_unix_connection() gives a reader and a writer that exchange data with the peer."""
-    with Peer([accept(), expect(b"ask"), send(b"answer"), drain()], listen="unix") as peer:
-        reader, writer = await asyncio.open_unix_connection(peer.address)
+    with unix_peer([expect(b"ask"), send(b"answer"), drain()]) as (path, _):
+        reader, writer = await asyncio.open_unix_connection(path)
         writer.write(b"ask")
         assert await reader.readexactly(6) == b"answer"
         await over(writer)
@@ -51,17 +52,17 @@ async def test_whatever_the_chunks(loop: Loop, how: str, chunks: tuple[int, ...]
     """Every way to read yields the bytes that the peer has sent, in whatever chunks, and then the end."""
     with Peer([accept(), send(LINES, chunks=chunks), shutdown(), drain()], listen="tcp") as peer:
         reader, writer = await asyncio.open_connection(*peer.address)
-        parts: list[bytes] = []
-        while sum(map(len, parts)) < len(LINES):
+        received = bytearray()
+        while len(received) < len(LINES):
             if how == "read":
-                parts.append(await reader.read(10))
+                received += await reader.read(10)
             elif how == "readexactly":
-                parts.append(await reader.readexactly(1))
+                received += await reader.readexactly(1)
             else:
                 part = await (reader.readline() if how == "readline" else reader.readuntil(b"\r\n"))
                 assert part.endswith(b"\r\n")
-                parts.append(part)
-        assert b"".join(parts) == LINES
+                received += part
+        assert received == LINES
         assert await reader.read() == b""
         assert reader.at_eof()
         await over(writer)
