@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .history import RecordingDatagramProtocol
-from .links import PATIENCE, Told, polls, until
+from .links import Told, polls, until
 
 Datagrams = list[bytes]
 
@@ -85,14 +85,14 @@ class DatagramLink(Endpoint):
         await until(lambda: len(self.arrived()) >= count, f"datagram {count} at the other end")
         return self.arrived()
 
-    async def drained(self, patience: int = PATIENCE) -> Exception | None:
+    async def drained(self, *, share: float = 1) -> Exception | None:
         """Let the socket beyond read until connection_lost() was called; return its argument."""
 
         def lost() -> object:
             self.arrived()
             return self.protocol.closed.is_set()
 
-        await until(lost, "connection_lost()", patience)
+        await until(lost, "connection_lost()", share=share)
         error: Exception | None = self.protocol.error
         return error
 
@@ -121,7 +121,7 @@ async def endpoint(
     finally:
         if not protocol.closed.is_set():
             transport.abort()
-            await until(protocol.closed.is_set, "connection_lost() after the abort() at the end", PATIENCE // 10)
+            await until(protocol.closed.is_set, "connection_lost() after the abort() at the end", share=0.1)
         await polls(1)  # for loops that close the socket behind connection_lost()
     protocol.history.check()
 
@@ -179,7 +179,7 @@ async def datagram_link(
             finally:
                 if beyond.fileno() >= 0:
                     made.transport.close()
-                    await link.drained(PATIENCE // 10)
+                    await link.drained(share=0.1)
 
 
 @contextlib.contextmanager

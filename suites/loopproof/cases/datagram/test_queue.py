@@ -6,7 +6,7 @@ import pytest
 
 from loopproof.authoring import on_datagrams, raises, requires, until
 from loopproof.authoring.datagrams import clogged, datagram_link, numbered
-from loopproof.authoring.links import PATIENCE, pauses, polls
+from loopproof.authoring.links import pauses, polls
 from loopproof.faultkit import pattern
 
 Loop = Any  # typeshed does not know all arguments that are tried here
@@ -211,7 +211,7 @@ async def test_marks_of_zero(loop: Loop, kind: str) -> None:
         total = await clogged(link)
         assert pauses(link) == ["pause_writing"]
         await link.sent(total)
-        await until(lambda: "resume_writing" in link.names, "resume_writing()", PATIENCE // 10)
+        await until(lambda: "resume_writing" in link.names, "resume_writing()", share=0.1)
         link.transport.set_write_buffer_limits()
         await clogged(link)
         assert pauses(link) == ["pause_writing", "resume_writing"]
