@@ -46,7 +46,7 @@ class Execution:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        """Run a case; once more if it left a resource of the process behind.
+        """Run a case; once more if all that is wrong is a resource of the process that it left behind.
 
         What a loop makes once for the process and keeps (a resolver's threads, say) is no leak. A leak happens again.
         """
@@ -55,7 +55,7 @@ class Execution:
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         reports = self._attempt(item, case, nextitem)
-        if item.stash.get(_LASTING, False):
+        if item.stash.get(_LASTING, False) and not any(r.failed for r in reports if r.when != "teardown"):
             reports = self._attempt(item, case, nextitem)
         for report in reports:
             item.ihook.pytest_runtest_logreport(report=report)

@@ -349,3 +349,18 @@ async def test_the_number_of_a_listener_is_used_again(loop: asyncio.AbstractEven
         with accepted:
             assert address == client.getsockname()
         assert task.cancelled()
+
+
+@requires("SOCK-COMMON-08", "SOCK-COMMON-03")
+@needs("sock_datagram")
+async def test_another_datagram_takes_over(loop: asyncio.AbstractEventLoop, tmp_path: Path) -> None:
+    """sock_sendto() that begins as another one on the same socket is cancelled is not cancelled with it."""
+    with full_queue(tmp_path) as (ours, theirs, address):
+        first = await waiting(loop.sock_sendto(ours, b"cancelled", address))
+        second = asyncio.ensure_future(loop.sock_sendto(ours, b"last", address))  # its turn is before the cancel's
+        first.cancel()
+        await polls(3)
+        assert first.cancelled()
+        datagrams(theirs)
+        assert await ended(second) == 4
+        assert datagrams(theirs) == [b"last"]
