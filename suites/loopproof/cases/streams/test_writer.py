@@ -83,8 +83,9 @@ async def test_the_end_is_waited_for(loop: Loop) -> None:
 @needs("tcp")
 async def test_the_end_by_a_reset(loop: Loop) -> None:
     """wait_closed() raises the error that the connection was lost with."""
-    with Peer([accept(), reset()], listen="tcp") as peer:
+    with Peer([accept(), hold(), reset()], listen="tcp") as peer:
         reader, writer = await asyncio.open_connection(*peer.address)
+        peer.release()
         with raises(ConnectionResetError):
             await reader.read()
         with raises(ConnectionResetError):
