@@ -232,3 +232,22 @@ async def test_a_descriptor_that_does_not_block_already(loop: Loop, method: str)
             assert identity(double), "a duplicate of the descriptor was closed"
         finally:
             os.close(double)
+
+
+@requires("PIPE-CONNECT_READ_PIPE-21")
+@pytest.mark.parametrize("method", ["connect_read_pipe", "connect_write_pipe"])
+async def test_the_mode_after_the_end(loop: Loop, method: str) -> None:
+    """Who shares the open file finds it in non-blocking mode when the transport has ended."""
+    with opened() as (reading, writing):
+        number = reading if method == "connect_read_pipe" else writing
+        os.set_blocking(number, True)
+        double = os.dup(number)
+        try:
+            file = os.fdopen(number, "rb" if number == reading else "wb", 0)
+            protocol = RecordingProtocol()
+            transport, _ = await getattr(loop, method)(lambda: protocol, file)
+            transport.close()
+            await over(protocol, file)
+            assert os.get_blocking(double) is False
+        finally:
+            os.close(double)

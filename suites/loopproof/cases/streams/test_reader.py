@@ -55,7 +55,9 @@ async def test_whatever_the_chunks(loop: Loop, how: str, chunks: tuple[int, ...]
         received = bytearray()
         while len(received) < len(LINES):
             if how == "read":
-                received += await reader.read(10)
+                part = await reader.read(10)
+                assert part, "the stream has ended early"
+                received += part
             elif how == "readexactly":
                 received += await reader.readexactly(1)
             else:
