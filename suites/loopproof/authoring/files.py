@@ -26,13 +26,26 @@ SEED = 23
 
 
 class Readable:
-    """A file object that can be read from, and has no descriptor, no mode and no name."""
+    """A file object that can be read from, and has no descriptor, no mode and no name.
+
+    Whichever way it is read, `take` gives the bytes: at most so many, none at the end.
+    """
 
     def __init__(self, data: bytes) -> None:
         self._data = io.BytesIO(data)
-        self.readinto = self._data.readinto
+        self.take = self._data.read
         self.seek = self._data.seek
         self.tell = self._data.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes."""
+        return self.take(size)
+
+    def readinto(self, buffer: Any) -> int:
+        """Put the next bytes into a buffer and return how many."""
+        data = self.take(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _raw(data: bytes) -> Any:

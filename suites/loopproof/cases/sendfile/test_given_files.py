@@ -140,16 +140,14 @@ class Odd(Readable):
 
     def __init__(self, data: bytes, piece: int, fails_at: int | None = None) -> None:
         super().__init__(data)
-        self._inner = self.readinto
-        self._piece = piece
-        self._fails_at = fails_at
-        self.readinto = self.read_piece
+        whole = self.take
 
-    def read_piece(self, buffer: Any) -> int:
-        """Fill a part of the buffer."""
-        if self._fails_at is not None and self.tell() >= self._fails_at:
-            raise OSError(errno.EIO, "the disk is broken")
-        return self._inner(memoryview(buffer)[: self._piece])
+        def take(size: int | None = -1) -> bytes:
+            if fails_at is not None and self.tell() >= fails_at:
+                raise OSError(errno.EIO, "the disk is broken")
+            return whole(piece if size is None or size < 0 else min(size, piece))
+
+        self.take = take
 
 
 @requires("SENDF-COMMON-12")
@@ -190,14 +188,14 @@ async def test_a_file_that_is_slow(loop: asyncio.AbstractEventLoop, way: str) ->
     class Slow(Readable):
         def __init__(self, data: bytes) -> None:
             super().__init__(data)
-            inner = self.readinto
+            whole = self.take
 
-            def readinto(buffer: Any) -> int:
+            def take(size: int | None = -1) -> bytes:
                 loop.call_soon_threadsafe(served.set)
                 assert served.wait(5), "the loop did not run while the file was read"
-                return inner(buffer)
+                return whole(size)
 
-            self.readinto = readinto
+            self.take = take
 
     async with sending(loop, way, [expect_pattern(SEED, SIZE), expect_eof()]) as send:
         assert await send(Slow(pattern(SEED, SIZE))) == SIZE
