@@ -96,18 +96,13 @@ class KeepsWhatWasCancelled(Pipes):
 
 @saboteur("PIPE-CONNECT_READ_PIPE-13")
 class ClosesTwice(Pipes):
-    """Closes the number once more in the next iteration."""
+    """Closes the number once more when it is told to close again."""
 
     class reader(ReadTransport):
-        def _call_connection_lost(self, exc: Any) -> None:
-            loop, number = self._loop, self._fileno
-            super()._call_connection_lost(exc)
-            loop.call_later(0.002, close_number, number)
-
-
-def close_number(number: int) -> None:
-    with contextlib.suppress(OSError):
-        os.close(number)
+        def close(self) -> None:
+            if self._pipe is None:
+                os.close(self._fileno)
+            super().close()
 
 
 @saboteur("PIPE-CONNECT_READ_PIPE-13", "fail", "leak")

@@ -165,8 +165,8 @@ class ServesAtOnce(Servers):
 
 
 @saboteur("STREAM-START_SERVER-03")
-class AsksTwice(Servers):
-    """Makes a protocol for nobody before each connection."""
+class ConnectsTwice(Servers):
+    """Calls connection_made() twice."""
 
     def options(self, given: dict[str, Any]) -> dict[str, Any]:
         make = given["protocol_factory"]
