@@ -41,6 +41,10 @@ static inline void give_exception(PyObject *exception) {
 #endif
 }
 
+/* The descriptor that a socket object keeps right after the object's head, as long as there have been socket objects;
+   whoever uses this makes sure that it is. */
+static inline int number_in_socket(PyObject *socket) { return *(const int *)((const char *)socket + sizeof(PyObject)); }
+
 /* Whether nobody but the caller has a bytes object. */
 static inline bool bytes_are_unshared(PyObject *bytes) {
 #ifdef Py_GIL_DISABLED

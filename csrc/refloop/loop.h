@@ -57,6 +57,9 @@ int loop_now(struct loop *loop, double *now);
 /* Queues a handle: takes a new reference to it. Returns 0, or -1 with an exception. */
 int loop_queue(struct loop *loop, struct handle *handle);
 
+/* A new asyncio.Future of the loop. Returns a new reference, or NULL with an exception. */
+PyObject *loop_new_future(struct loop *loop);
+
 /* Takes a timer out of the heap, if it is there, and releases the heap's reference. */
 void loop_drop_timer(struct loop *loop, struct timer_handle *handle);
 

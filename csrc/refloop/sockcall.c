@@ -96,8 +96,7 @@ static int check_socket(struct socket_call *call) {
 
 /* The future that a task waits for when a coroutine yields it. */
 static PyObject *new_future(struct loop *loop) {
-  PyObject *const args[] = {(PyObject *)loop};
-  PyObject *future = PyObject_Vectorcall(loop->state->future_type, args, 0, loop->state->keywords_loop);
+  PyObject *future = loop_new_future(loop);
 
   if (future != NULL && PyObject_SetAttr(future, loop->state->str_asyncio_future_blocking, Py_True) < 0)
     Py_CLEAR(future);
@@ -105,10 +104,15 @@ static PyObject *new_future(struct loop *loop) {
 }
 
 int socket_call_descriptor(struct socket_call *call) {
-  PyObject *number = PyObject_CallMethodNoArgs(call->sock, call->loop->state->str_fileno);
+  struct core_state *state = call->loop->state;
+  PyObject *number;
   long fd;
 
-  if (number == NULL)
+  if (state->sees_numbers && (PyObject *)Py_TYPE(call->sock) == state->python_socket_type) {
+    call->fd = number_in_socket(call->sock); /* -1 if it is closed */
+    return 0;
+  }
+  if ((number = PyObject_CallMethodNoArgs(call->sock, state->str_fileno)) == NULL)
     return -1;
   fd = PyLong_AsLong(number);
   call->fd = fd < 0 || fd >= INT_MAX ? -1 : (int)fd;

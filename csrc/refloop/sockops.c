@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "arguments.h"
+#include "compat.h"
 #include "loop.h"
 #include "reading.h"
 #include "sockcall.h"
@@ -362,10 +363,22 @@ static int plain_method(struct core_state *state, PyObject *name, PyObject **met
   return *method != NULL ? 0 : -1;
 }
 
+/* Looks whether the descriptor of a new socket, which has none, is where we expect it. */
+static int look_for_number(struct core_state *state) {
+  PyObject *type = state->python_socket_type, *socket = PyObject_CallMethod(type, "__new__", "O", type);
+
+  if (socket == NULL)
+    return -1;
+  state->sees_numbers = number_in_socket(socket) == -1;
+  Py_DECREF(socket);
+  return 0;
+}
+
 int sockops_init(PyObject *module) {
   struct core_state *state = PyModule_GetState(module);
 
-  return socket_call_type_init(module) < 0 || plain_method(state, state->str_recv, &state->socket_recv) < 0 ||
+  return socket_call_type_init(module) < 0 || look_for_number(state) < 0 ||
+                 plain_method(state, state->str_recv, &state->socket_recv) < 0 ||
                  plain_method(state, state->str_recv_into, &state->socket_recv_into) < 0 ||
                  plain_method(state, state->str_send, &state->socket_send) < 0
              ? -1

@@ -6,6 +6,8 @@
 
 #include <Python.h>
 
+#include <stdbool.h>
+
 struct handle;
 
 struct core_state {
@@ -33,6 +35,7 @@ struct core_state {
   PyObject *transport_socket_type;  /* asyncio.trsock.TransportSocket */
   PyTypeObject *socket_type;        /* socket.SocketType: what socket.socket is derived from */
   PyObject *python_socket_type;     /* socket.socket */
+  bool sees_numbers;                /* number_in_socket() is right */
   PyObject *socket_recv;            /* methods of socket.SocketType */
   PyObject *socket_recv_into;
   PyObject *socket_send;

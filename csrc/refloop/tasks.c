@@ -15,16 +15,19 @@ static PyObject *make(struct loop *loop, PyObject *type, PyObject *argument) {
   return made;
 }
 
-PyDoc_STRVAR(create_future_doc, "create_future($self, /)\n--\n\nA new asyncio.Future of this loop.");
-
-static PyObject *create_future(PyObject *self, PyObject *Py_UNUSED(ignored)) {
-  struct loop *loop = (struct loop *)self;
+PyObject *loop_new_future(struct loop *loop) {
   struct core_state *state = loop->state;
-  PyObject *stack[2] = {NULL, self};
+  PyObject *stack[2] = {NULL, (PyObject *)loop};
 
   if (loop->itself != NULL)
     return make(loop, state->future_type, NULL);
   return PyObject_Vectorcall(state->future_type, stack + 1, PY_VECTORCALL_ARGUMENTS_OFFSET, state->keywords_loop);
+}
+
+PyDoc_STRVAR(create_future_doc, "create_future($self, /)\n--\n\nA new asyncio.Future of this loop.");
+
+static PyObject *create_future(PyObject *self, PyObject *Py_UNUSED(ignored)) {
+  return loop_new_future((struct loop *)self);
 }
 
 /* The keywords of a call with loop= in front. Returns a new reference, or NULL with an exception. */

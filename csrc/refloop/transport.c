@@ -43,7 +43,7 @@ static int descriptor_of(struct core_state *state, PyObject *file) {
 void transport_set_file(struct transport *transport, PyObject *file) {
   transport->file = file;
   transport->numbered = PyObject_TypeCheck(file, state_of(transport)->socket_type) &&
-                        transport_number_in_socket(file) == transport->fd; /* else it is laid out in another way */
+                        number_in_socket(file) == transport->fd; /* else it is laid out in another way */
 }
 
 static const struct pollee_kind reading_kind = {.run = reading_on_readable,

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "callee.h"
+#include "compat.h"
 #include "server.h"
 #include "write_queue.h"
 
@@ -129,15 +130,9 @@ PyObject *transport_new_context(struct transport *transport);
 /* Notes the object of the descriptor; a reference is taken over. */
 void transport_set_file(struct transport *transport, PyObject *file);
 
-/* Where a socket object keeps its descriptor: right after the object's head, as long as there have been socket
-   objects. */
-static inline int transport_number_in_socket(PyObject *file) {
-  return *(const int *)((const char *)file + sizeof(PyObject));
-}
-
 /* Whether the descriptor still is that of the file, which may have been closed behind our back. */
 static inline bool transport_owns_fd(const struct transport *transport) {
-  return !transport->numbered || transport_number_in_socket(transport->file) == transport->fd;
+  return !transport->numbered || number_in_socket(transport->file) == transport->fd;
 }
 
 static inline struct transport *transport_of_reading(struct pollee *pollee) {
