@@ -130,8 +130,10 @@ static PyObject *call_at(PyObject *self, PyObject *const *args, Py_ssize_t nargs
     PyErr_SetString(PyExc_TypeError, "when cannot be None");
     return NULL;
   }
+  if (check_timer(loop, &call) < 0)
+    return NULL;
   when = PyFloat_AsDouble(call.first);
-  if ((when == -1.0 && PyErr_Occurred()) || check_timer(loop, &call) < 0)
+  if (when == -1.0 && PyErr_Occurred())
     return NULL;
   return start_timer(loop, when, &call);
 }

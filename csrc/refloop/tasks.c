@@ -83,12 +83,12 @@ PyDoc_STRVAR(create_task_doc, "create_task($self, coro, **kwargs)\n--\n\n"
 static PyObject *create_task(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
   struct loop *loop = (struct loop *)self;
 
-  if (loop_check_open(loop) < 0)
-    return NULL;
   if (nargs > 1) {
     PyErr_Format(PyExc_TypeError, "create_task() takes 1 positional argument but %zd were given", nargs);
     return NULL;
   }
+  if (loop_check_open(loop) < 0)
+    return NULL;
   if (loop->task_factory == NULL)
     return new_task(loop, args, nargs, keywords);
   {

@@ -41,6 +41,7 @@ static int note_file(struct loop *loop, int fd, PyObject *file) {
    closed meanwhile is recognised. Returns -1 with an exception. */
 static int descriptor_of(struct loop *loop, PyObject *object) {
   PyObject *number = object;
+  int overflow;
   long fd;
 
   if (!PyLong_Check(object)) {
@@ -58,12 +59,13 @@ static int descriptor_of(struct loop *loop, PyObject *object) {
   } else {
     Py_INCREF(number);
   }
-  fd = PyLong_AsLong(number);
-  if (fd == -1 && PyErr_Occurred())
-    PyErr_Clear();
+  fd = PyLong_AsLongAndOverflow(number, &overflow);
   if (fd < 0 && !PyLong_Check(object))
     fd = known_descriptor(loop, object);
-  if (fd < 0 || fd >= INT_MAX) {
+  if (overflow > 0 || fd >= INT_MAX) {
+    PyErr_SetString(PyExc_OverflowError, "Python int too large to convert to C int");
+    fd = -1;
+  } else if (fd < 0) {
     PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %S", number);
     fd = -1;
   }
@@ -85,8 +87,8 @@ static PyObject *add(struct loop *loop, const struct call *call, enum poll_direc
   void *displaced[2];
   int fd, failed;
 
-  if (loop_check_open(loop) < 0 || (fd = descriptor_of(loop, call->first)) < 0 ||
-      watch_check_unclaimed(loop, fd, call->first) < 0)
+  if ((fd = descriptor_of(loop, call->first)) < 0 || watch_check_unclaimed(loop, fd, call->first) < 0 ||
+      loop_check_open(loop) < 0)
     return NULL;
   if ((handle = handle_new(loop, call->callback, call->args, call->nargs, NULL)) == NULL)
     return NULL;
@@ -111,10 +113,14 @@ static PyObject *take_away(struct loop *loop, PyObject *object, enum poll_direct
   void *callee;
   int fd;
 
+  if ((fd = descriptor_of(loop, object)) < 0 && PyErr_ExceptionMatches(PyExc_OverflowError)) {
+    PyErr_Clear(); /* no such descriptor can be watched */
+    Py_RETURN_FALSE;
+  }
+  if (fd < 0 || watch_check_unclaimed(loop, fd, object) < 0)
+    return NULL;
   if (loop->closed)
     Py_RETURN_FALSE;
-  if ((fd = descriptor_of(loop, object)) < 0 || watch_check_unclaimed(loop, fd, object) < 0)
-    return NULL;
   callee = poll_callee(&loop->poll, fd, direction);
   if (!poll_remove(&loop->poll, fd, direction, callee))
     Py_RETURN_FALSE;

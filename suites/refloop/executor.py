@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import functools
+import inspect
 import threading
 import warnings
 from collections.abc import Callable
@@ -82,8 +83,11 @@ class Executor(Core):
             TypeError: ``func`` cannot be called (debug mode).
         """
         self._check_closed()
-        if self.get_debug() and (asyncio.iscoroutine(func) or not callable(func)):
-            raise TypeError(f"a callable object was expected by run_in_executor(), got {func!r}")
+        if self.get_debug():
+            if asyncio.iscoroutine(func) or inspect.iscoroutinefunction(func):
+                raise TypeError("coroutines cannot be used with run_in_executor()")
+            if not callable(func):
+                raise TypeError(f"a callable object was expected by run_in_executor(), got {func!r}")
         if executor is None:
             if self._executor_is_shut_down:
                 raise RuntimeError("Executor shutdown has been called")

@@ -38,6 +38,8 @@ class Generators(Core):
         """Close all open generators, and warn of new ones from now on."""
         self._asyncgens_are_shut_down = True
         generators = list(self._asyncgens)
+        if not generators:
+            return
         self._asyncgens.clear()
         results = await asyncio.gather(*(generator.aclose() for generator in generators), return_exceptions=True)
         for generator, result in zip(generators, results, strict=True):

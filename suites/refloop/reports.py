@@ -72,12 +72,13 @@ class Reports(Core):
 
     def default_exception_handler(self, context: Report) -> None:
         """Log a report as an error of the logger ``asyncio``."""
+        exception = context.get("exception")
         current = self._current_handle
         if "source_traceback" not in context and current is not None:
             stack = getattr(current, "_source_traceback", None)
             if stack:
                 context["handle_traceback"] = stack
-        logger.error("\n".join(lines_of(context)), exc_info=context.get("exception") or False)
+        logger.error("\n".join(lines_of(context)), exc_info=exception or False)
 
     def call_exception_handler(self, context: Report) -> None:
         """Give a report to the handler; what the handler raises is reported in turn, not raised.
