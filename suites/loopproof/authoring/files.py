@@ -126,6 +126,12 @@ class Sender:
             raise AssertionError(f"the call did not wait: {task!r}")
         return task
 
+    async def paused(self) -> None:
+        """Let the loop run until a transport has paused its protocol."""
+        assert self.link is not None
+        link = self.link
+        await until(lambda: "pause_writing" in link.names, "pause_writing()", PATIENCE // 5)
+
     async def queued(self, size: int) -> None:
         """Let the loop run until a transport holds more than so many bytes that the kernel does not take.
 

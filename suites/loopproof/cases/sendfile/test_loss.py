@@ -193,7 +193,7 @@ async def check_a_loss_with_queued_data(loop: asyncio.AbstractEventLoop, way: st
         send.link.transport.set_write_buffer_limits(high=1000)
         for _ in range(2):
             await send.write(bytes(SIZE))
-        await send.link.seen("pause_writing")
+        await send.paused()
         with file_of(SIZE) as file:
             task = await send.stalled(file)
             send.peer.release()

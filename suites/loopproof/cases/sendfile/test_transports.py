@@ -359,7 +359,7 @@ async def test_pauses(loop: asyncio.AbstractEventLoop, way: str) -> None:
         assert send.link is not None
         send.link.transport.set_write_buffer_limits(high=1000)
         await send.write(bytes(LARGE))
-        await send.link.seen("pause_writing")
+        await send.paused()
         with file_of(LARGE) as file:
             task = await send.stalled(file)
             send.peer.release()
@@ -379,7 +379,7 @@ async def test_a_cancelled_fallback_does_not_resume(loop: asyncio.AbstractEventL
         send.link.transport.set_write_buffer_limits(high=1000)
         for _ in range(2):
             await send.write(bytes(LARGE))
-        await send.link.seen("pause_writing")
+        await send.paused()
         with file_of(LARGE) as file:
             await cancelled(await send.stalled(file))
         assert pauses(send.link) == ["pause_writing"], "resume_writing() was called though nothing went out"
