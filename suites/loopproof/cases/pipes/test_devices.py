@@ -76,7 +76,7 @@ async def test_a_device_without_end(loop: Loop) -> None:
             loop.call_soon(count)
 
     def enough(_: Any) -> None:
-        if turns > 20:
+        if turns > 2:
             protocol.transport.close()
 
     file = device("/dev/random", "rb")
