@@ -122,6 +122,16 @@ class LeaksDescriptors(_Hostile):
         os.eventfd(0)
 
 
+class LeaksAndFailsOnce(_Hostile):
+    failed = False
+
+    def attack(self) -> None:
+        os.open(os.devnull, os.O_RDONLY)
+        if not LeaksAndFailsOnce.failed:
+            LeaksAndFailsOnce.failed = True
+            raise ZeroDivisionError("for once")
+
+
 class LeaksThreads(_Hostile):
     def attack(self) -> None:
         threading.Thread(target=threading.Event().wait, daemon=True, name="stray").start()

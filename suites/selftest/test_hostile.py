@@ -29,6 +29,7 @@ ATTACKS = {
     "HoldsTheGil": ("hang", "deadline", "attack"),
     "FailsAndNeverCloses": ("hang", "deadline", "close"),
     "LeaksDescriptors": ("leak", "descriptor", ""),
+    "LeaksAndFailsOnce": ("fail", "for once", ""),
     "LeaksThreads": ("leak", "stray", ""),
     "LeaksChildren": ("leak", "child process", ""),
     "RaisesUnraisably": ("leak", "nobody hears this", ""),

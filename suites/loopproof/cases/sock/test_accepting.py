@@ -161,3 +161,27 @@ def test_an_error_of_the_system_call(loop: asyncio.AbstractEventLoop, tmp_path: 
     Injector([fail(("accept", "accept4"), error, count=1)]).run(loop.run_until_complete, scenario())
     assert isinstance(errors[0], OSError)
     assert errors[0].errno == getattr(errno, error)
+
+
+@requires("SOCK-COMMON-05")
+@needs("sock", "injector")
+def test_an_error_while_it_waits(loop: asyncio.AbstractEventLoop, tmp_path: Path) -> None:
+    """An error of the accept() for which the operation has waited is raised, too."""
+    errors: list[OSError] = []
+
+    async def scenario() -> None:
+        with (
+            listener_of("unix", tmp_path) as listener,
+            playing([hold(), connect(listener.getsockname()), hold()]) as peer,
+        ):
+            task = await waiting(loop.sock_accept(listener))
+            peer.release()
+            try:
+                (await ended(task))[0].close()
+            except OSError as error:
+                errors.append(error)
+
+    injector = Injector([fail(("accept", "accept4"), "EMFILE", nth=2)])
+    injector.run(loop.run_until_complete, scenario())
+    if injector.chosen[0]:  # a loop that polls first calls accept() once
+        assert [error.errno for error in errors] == [errno.EMFILE]

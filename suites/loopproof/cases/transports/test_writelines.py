@@ -176,3 +176,13 @@ async def test_buffers_that_are_changed_after_writelines(connect: Connect) -> No
     link.transport.close()
     assert await link.lost() is None
     await link.verified()
+
+
+@requires("TRANS-WRITELINES-08")
+@on_streams()
+async def test_elements_are_on_their_way_when_it_returns(connect: Connect) -> None:
+    """With nothing queued the peer has what was given to writelines() though the loop does not run."""
+    link = await connect([expect(b"hello"), hold()])
+    link.transport.writelines([b"hel", b"", b"lo"])
+    assert link.arrives(1), "the peer did not get the data before the loop's next iteration"
+    link.peer.release()
