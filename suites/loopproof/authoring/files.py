@@ -130,7 +130,7 @@ class Sender:
         """Let the loop run until a transport has paused its protocol."""
         assert self.link is not None
         link = self.link
-        await until(lambda: "pause_writing" in link.names, "pause_writing()", PATIENCE // 5)
+        await until(lambda: "pause_writing" in link.names, "pause_writing()", share=0.2)
 
     async def queued(self, size: int) -> None:
         """Let the loop run until a transport holds more than so many bytes that the kernel does not take.

@@ -47,7 +47,7 @@ async def test_an_error_of_connection_made(loop: Loop, reports: list[Report]) ->
         assert [type(report["exception"]) for report in reports] == [ZeroDivisionError]
         reports.clear()
         os.write(link.beyond, b"hello")
-        await until(lambda: link.protocol.history.received == b"hello", "data", 250)
+        await until(lambda: link.protocol.history.received == b"hello", "data", share=0.1)
 
 
 @requires("PIPE-CONNECT_WRITE_PIPE-16")
