@@ -54,7 +54,7 @@ def attempt(scene: str, rule: dict[str, object]) -> tuple[Story, int]:
     injector = Injector([rule])
     story = play(scene, refloop.new_event_loop, injector)
     gc.collect()
-    patience = time.monotonic() + PATIENCE  # the injector's own descriptor may go a moment later
+    patience = time.monotonic() + PATIENCE  # those of the fault kit may go a moment later
     while (left := faultkit.descriptors().keys() - before) and time.monotonic() < patience:
         time.sleep(0.001)
     assert not left, "descriptors are left open"
