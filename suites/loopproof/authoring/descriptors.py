@@ -1,8 +1,13 @@
 """The descriptor oracle: it notices a loop that leaves a descriptor open, or uses a number that is somebody else's."""
 
+import asyncio
+import contextlib
 import fcntl
+import os
 import socket
+from collections.abc import Awaitable, Callable, Iterator
 from types import TracebackType
+from typing import Any
 
 from .. import faultkit
 from .links import until
@@ -135,3 +140,50 @@ async def closed_since(before: dict[int, tuple[str, int, int]], what: str) -> No
     else:
         return
     raise AssertionError(f"{what} leaves open: {'; '.join(left)}")
+
+
+def is_open(number: int, inode: int) -> bool:
+    """Tell whether a descriptor is still open on the same thing."""
+    try:
+        return os.fstat(number).st_ino == inode
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def successor(number: int) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A socket that does not block and has a number that has just become free, and its peer.
+
+    Raises AssertionError if the number is not free.
+    """
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        if ours.fileno() != number:
+            ours, theirs = theirs, ours
+        assert ours.fileno() == number, "the kernel gave another number"
+        ours.setblocking(False)
+        yield ours, theirs
+
+
+async def closed_once(
+    make: Callable[[socket.socket], Awaitable[tuple[Any, Any]]], ours: socket.socket, end: Callable[[Any], None]
+) -> None:
+    """Check that a socket is closed with its transport, once.
+
+    ``make(ours)`` returns the transport and a protocol that records, ``end(transport)`` ends it. Raises AssertionError
+    if the socket stays open, or if something is done to what has its number afterwards: by more calls of close() and
+    abort(), by the socket object, or when that and the transport are collected.
+    """
+    with Squatters() as squatters:
+        number = ours.fileno()
+        transport, protocol = await make(ours)
+        end(transport)
+        await until(protocol.closed.is_set, "connection_lost()")
+        await until(lambda: number not in faultkit.descriptors(), "the end of the socket's descriptor")
+        squatters.occupy(number)
+        transport.close()
+        transport.abort()
+        ours.close()
+        del transport, protocol, ours
+        await asyncio.sleep(0)
+        squatters.check()

@@ -1,8 +1,10 @@
-"""Running a coroutine case on the loop under test without believing the loop's own word about it."""
+"""Running the loop under test without believing its own word about how that ended."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
+
+from .expectations import raises
 
 
 def run_to_completion(
@@ -30,3 +32,15 @@ def run_to_completion(
         raise AssertionError("run_until_complete() returned although the coroutine it was given has not finished")
     if ending[0] is not None:
         raise ending[0]
+
+
+def run_until_interrupted(loop: asyncio.AbstractEventLoop, error: type[BaseException]) -> BaseException:
+    """Run the loop, which an error of this type has to end; return that.
+
+    Raises AssertionError where nothing comes out of the run, for which it gets five seconds.
+    """
+    guard = loop.call_later(5, loop.stop)
+    with raises(error) as caught:
+        loop.run_forever()
+    guard.cancel()
+    return caught.value

@@ -1,10 +1,10 @@
 """connect_accepted_socket(): a transport on a socket that somebody else has accepted, and whose that socket is."""
 
-import asyncio
 import fcntl
 import os
 import socket
 import ssl
+from operator import methodcaller
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from loopproof import faultkit
 from loopproof.authoring import needs, raises, requires, until
 from loopproof.authoring.cancellation import Turns
 from loopproof.authoring.certificates import authority, server_context
-from loopproof.authoring.descriptors import Squatters, closed_since
+from loopproof.authoring.descriptors import closed_once, closed_since
 from loopproof.authoring.history import RecordingProtocol
 from loopproof.authoring.links import ended, unverified, warmed_up
 from loopproof.authoring.ports import Port
@@ -83,21 +83,13 @@ async def test_arguments_by_name(loop: Loop) -> None:
 @pytest.mark.parametrize("how", ["close", "abort", "peer"])
 async def test_the_transport_closes_the_socket(loop: Loop, how: str) -> None:
     """The socket is closed with the transport, once: what has its number by then is left alone."""
-    with Squatters() as squatters:
-        ours, theirs = socket.socketpair()
-        number = ours.fileno()
-        transport, protocol = await loop.connect_accepted_socket(RecordingProtocol, ours)
-        theirs.close() if how == "peer" else getattr(transport, how)()
-        await until(protocol.closed.is_set, "connection_lost()")
-        await until(lambda: number not in faultkit.descriptors(), "the end of the socket's descriptor")
-        theirs.close()
-        squatters.occupy(number)
-        transport.close()
-        transport.abort()
-        ours.close()
-        del transport, ours
-        await asyncio.sleep(0)
-        squatters.check()
+    pair = list(socket.socketpair())
+    with pair.pop() as theirs:
+        await closed_once(
+            lambda ours: loop.connect_accepted_socket(RecordingProtocol, ours),
+            pair.pop(),
+            (lambda _: theirs.close()) if how == "peer" else methodcaller(how),
+        )
 
 
 @requires("CONN-CONNECT_ACCEPTED_SOCKET-03")

@@ -1,15 +1,15 @@
 """create_connection(sock=...): a socket in every state, and whose it is."""
 
-import asyncio
 import socket
 import ssl
+from operator import methodcaller
 from typing import Any
 
 import pytest
 
 from loopproof import faultkit
 from loopproof.authoring import raises, requires, until
-from loopproof.authoring.descriptors import Squatters
+from loopproof.authoring.descriptors import closed_once
 from loopproof.authoring.history import RecordingProtocol
 from loopproof.authoring.links import ended
 from loopproof.authoring.ports import Port
@@ -40,20 +40,12 @@ async def test_a_connected_socket_is_used_as_it_is(loop: Loop, mode: str) -> Non
 @pytest.mark.parametrize("how", ["close", "abort"])
 async def test_the_transport_closes_the_socket(loop: Loop, how: str) -> None:
     """The socket is closed with the transport, once: what has its number by then is left alone."""
-    with Port().listen() as port, Squatters() as squatters:
-        ours = socket.create_connection(("127.0.0.1", port.number))
-        number = ours.fileno()
-        transport, protocol = await loop.create_connection(RecordingProtocol, sock=ours)
-        getattr(transport, how)()
-        await until(protocol.closed.is_set, "connection_lost()")
-        await until(lambda: number not in faultkit.descriptors(), "the end of the socket's descriptor")
-        squatters.occupy(number)
-        transport.close()
-        transport.abort()
-        ours.close()
-        del transport, ours
-        await asyncio.sleep(0)
-        squatters.check()
+    with Port().listen() as port:
+        await closed_once(
+            lambda ours: loop.create_connection(RecordingProtocol, sock=ours),
+            socket.create_connection(("127.0.0.1", port.number)),
+            methodcaller(how),
+        )
 
 
 @requires("CONN-CREATE_CONNECTION-12")

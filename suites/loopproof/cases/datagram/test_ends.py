@@ -10,6 +10,7 @@ import pytest
 
 from loopproof.authoring import needs, on_datagrams, requires, until
 from loopproof.authoring.datagrams import LOOPBACK, bound, clogged, datagram_link, numbered
+from loopproof.authoring.descriptors import is_open
 from loopproof.authoring.history import RecordingDatagramProtocol
 from loopproof.authoring.links import polls
 
@@ -178,14 +179,6 @@ async def test_the_descriptor_is_closed(loop: Loop, kind: str, how: str, fails: 
         assert seen == [True], "the descriptor was closed before connection_lost() was called"
         assert len(reports) == fails, f"reports: {reports}"
         reports.clear()
-
-
-def is_open(number: int, identity: int) -> bool:
-    """Tell whether a descriptor is still open on the same thing."""
-    try:
-        return os.fstat(number).st_ino == identity
-    except OSError:
-        return False
 
 
 @requires("DGRAM-CLOSE-05")

@@ -3,14 +3,14 @@
 import asyncio
 import os
 import socket
+from operator import methodcaller
 from typing import Any
 
 import pytest
 
-from loopproof import faultkit
-from loopproof.authoring import requires, until
+from loopproof.authoring import requires
 from loopproof.authoring.datagrams import bound, endpoint
-from loopproof.authoring.descriptors import Squatters
+from loopproof.authoring.descriptors import closed_once
 from loopproof.authoring.history import RecordingDatagramProtocol
 
 Loop = Any  # typeshed does not know all arguments that are tried here
@@ -112,19 +112,10 @@ async def test_what_came_before_the_loop(loop: Loop) -> None:
 @pytest.mark.parametrize("how", ["close", "abort"])
 async def test_the_transport_closes_the_socket(loop: Loop, how: str) -> None:
     """The socket is closed with the transport, once: what has its number by then is left alone."""
-    with Squatters() as squatters, bound() as ours:
-        number = ours.fileno()
-        transport, protocol = await loop.create_datagram_endpoint(RecordingDatagramProtocol, sock=ours)
-        getattr(transport, how)()
-        await until(protocol.closed.is_set, "connection_lost()")
-        await until(lambda: number not in faultkit.descriptors(), "the end of the socket's descriptor")
-        squatters.occupy(number)
-        transport.close()
-        transport.abort()
-        ours.close()
-        del transport, ours
-        await asyncio.sleep(0)
-        squatters.check()
+    with bound() as ours:
+        await closed_once(
+            lambda ours: loop.create_datagram_endpoint(RecordingDatagramProtocol, sock=ours), ours, methodcaller(how)
+        )
 
 
 @requires("DGRAM-CREATE_DATAGRAM_ENDPOINT-12")

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from loopproof.authoring import needs, on_datagrams, raises, requires, until
+from loopproof.authoring import needs, on_datagrams, requires, until
 from loopproof.authoring.datagrams import bound, datagram_link, endpoint, numbered
+from loopproof.authoring.execution import run_until_interrupted
 from loopproof.authoring.links import polls
 from loopproof.faultkit import Injector, fail, pattern
 
@@ -144,9 +145,7 @@ def test_interrupts_leave_the_run(loop: Loop, kind: str, error: type[BaseExcepti
     entered = datagram_link(loop, kind, on={"datagram_received": interrupt})
     link = loop.run_until_complete(entered.__aenter__())
     link.come(b"x")
-    loop.call_later(5, loop.stop)
-    with raises(error):
-        loop.run_forever()
+    run_until_interrupted(loop, error)
     link.come(b"y")
     assert loop.run_until_complete(link.delivered(2)) == [b"x", b"y"]
     loop.run_until_complete(entered.__aexit__(None, None, None))

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from loopproof.authoring import raises, requires, until
+from loopproof.authoring import requires, until
+from loopproof.authoring.execution import run_until_interrupted
 from loopproof.authoring.history import RecordingProtocol
 from loopproof.authoring.links import polls
 from loopproof.authoring.pipes import drained, fill, opened, reading_pipe, writing_pipe
@@ -84,9 +85,7 @@ def test_an_interrupt(loop: Loop, error: type[BaseException]) -> None:
         file = os.fdopen(reading, "rb", 0)
         transport, _ = loop.run_until_complete(loop.connect_read_pipe(lambda: protocol, file))
         os.write(writing, b"hello")
-        loop.call_later(5, loop.stop)
-        with raises(error):
-            loop.run_forever()
+        run_until_interrupted(loop, error)
         loop.run_until_complete(end(transport))
         protocol.history.check()
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from loopproof.authoring import Connect, on_streams, raises, requires
+from loopproof.authoring import Connect, on_streams, requires
+from loopproof.authoring.execution import run_until_interrupted
 from loopproof.authoring.history import RecordingProtocol
 from loopproof.faultkit import drain, expect_eof, hold, send, send_pattern, shutdown, verify_pattern
 
@@ -159,7 +160,5 @@ def test_interrupts_leave_the_run(loop: Loop, connect: Connect, error: type[Base
 
     link = loop.run_until_complete(scenario())
     link.peer.release()
-    loop.call_later(5, loop.stop)
-    with raises(error):
-        loop.run_forever()
+    run_until_interrupted(loop, error)
     loop.run_until_complete(asyncio.sleep(0))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from loopproof.authoring import Connect, Link, on_streams, raises, requires
+from loopproof.authoring.execution import run_until_interrupted
 from loopproof.authoring.history import RecordingBufferedProtocol, RecordingProtocol
 from loopproof.authoring.links import WIDTH, polls, settled
 from loopproof.faultkit import drain, expect_pattern, hold, pattern, send, shutdown
@@ -29,15 +30,6 @@ def once(error: BaseException) -> Callable[[Any], None]:
     return interrupt
 
 
-def interrupted_run(loop: Loop, error: BaseException) -> None:
-    """Run the loop, which the error has to end."""
-    guard = loop.call_later(5, loop.stop)
-    with raises(type(error)) as caught:
-        loop.run_forever()
-    guard.cancel()
-    assert caught.value is error
-
-
 def linked(loop: Loop, connect: Connect, script: list[Any], **options: Any) -> Link:
     """Make a link while the loop does not run."""
     return loop.run_until_complete(connect(script, **options))
@@ -56,7 +48,7 @@ def test_in_connection_made(loop: Loop, connect: Connect, kind: type[BaseExcepti
         ),
         loop=loop,
     )
-    interrupted_run(loop, error)
+    assert run_until_interrupted(loop, type(error)) is error
     link = loop.run_until_complete(making)
     assert loop.run_until_complete(link.received(5)) == b"hello"
 
@@ -75,7 +67,7 @@ def test_in_callbacks_of_buffers(loop: Loop, connect: Connect, callback: str, ki
         protocol=lambda: RecordingBufferedProtocol(on={callback: once(error)}),
     )
     link.peer.release()
-    interrupted_run(loop, error)
+    assert run_until_interrupted(loop, type(error)) is error
     assert loop.run_until_complete(link.received(5)) == b"hello"
     link.peer.release()
     assert loop.run_until_complete(link.received(9)) == b"hellonext"
@@ -92,7 +84,7 @@ def test_in_eof_received(loop: Loop, connect: Connect, protocol: Any, kind: type
         loop, connect, [hold(), shutdown(), hold()], protocol=lambda: protocol(on={"eof_received": once(error)})
     )
     link.peer.release()
-    interrupted_run(loop, error)
+    assert run_until_interrupted(loop, type(error)) is error
     link.transport.abort()
     assert loop.run_until_complete(link.lost()) is None
 
@@ -122,7 +114,7 @@ def test_in_resume_writing(loop: Loop, connect: Connect, kind: type[BaseExceptio
     mark = link.transport.get_write_buffer_size() - 1
     link.transport.set_write_buffer_limits(high=mark, low=mark)
     link.peer.release()
-    interrupted_run(loop, error)
+    assert run_until_interrupted(loop, type(error)) is error
     link.peer.release()
     loop.run_until_complete(link.reached(4))
 
@@ -136,7 +128,7 @@ def test_in_resume_writing_with_nothing_left(loop: Loop, connect: Connect, kind:
     link = resuming(loop, connect, error)
     link.transport.set_write_buffer_limits(high=0)
     link.peer.release(2)
-    interrupted_run(loop, error)
+    assert run_until_interrupted(loop, type(error)) is error
     loop.run_until_complete(link.reached(4))
     loop.run_until_complete(polls(3))
 
@@ -169,5 +161,5 @@ def test_in_connection_lost(loop: Loop, connect: Connect, kind: type[BaseExcepti
     error = kind("from the case")
     link = linked(loop, connect, [drain()], protocol=lambda: RecordingProtocol(on={"connection_lost": once(error)}))
     link.transport.close()
-    interrupted_run(loop, error)
+    assert run_until_interrupted(loop, type(error)) is error
     loop.run_until_complete(link.verified())

@@ -1,14 +1,13 @@
 """Files whose sending is cancelled: what had been sent, where the file is then, and what becomes of the connection."""
 
 import asyncio
-import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from loopproof.authoring import needs, requires, until
 from loopproof.authoring.cancellation import Cancel, at_every_turn
-from loopproof.authoring.descriptors import Squatters
+from loopproof.authoring.descriptors import Squatters, successor
 from loopproof.authoring.files import NATIVE, SEED, TRANSPORTS, Sender, file_of, on_ways, on_ways_and_files, sending
 from loopproof.authoring.links import WIDTH, polls
 from loopproof.authoring.sockets import Kind, cancelled, ended, plugged, waiting
@@ -164,12 +163,7 @@ async def test_the_number_is_used_again(loop: asyncio.AbstractEventLoop, turns: 
         number = old.fileno()
         task.cancel()
         old.close()
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            if ours.fileno() != number:
-                ours, theirs = theirs, ours
-            assert ours.fileno() == number, "the kernel gave another number"
-            ours.setblocking(False)
+        with successor(number) as (ours, theirs):
             for _ in range(turns):
                 await asyncio.sleep(0)
             with file_of(1000) as other:

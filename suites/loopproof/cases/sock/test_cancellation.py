@@ -10,7 +10,7 @@ import pytest
 from loopproof.authoring import needs, requires, until
 from loopproof.authoring.cancellation import Cancel, at_every_turn
 from loopproof.authoring.concurrency import Background
-from loopproof.authoring.descriptors import Squatters
+from loopproof.authoring.descriptors import Squatters, successor
 from loopproof.authoring.links import WIDTH, polls
 from loopproof.authoring.sockets import (
     OPERATIONS,
@@ -200,12 +200,7 @@ async def test_the_number_is_used_again(loop: asyncio.AbstractEventLoop, turns: 
         number = old.fileno()
         task.cancel()
         old.close()
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            if ours.fileno() != number:
-                ours, theirs = theirs, ours
-            assert ours.fileno() == number, "the kernel gave another number"
-            ours.setblocking(False)
+        with successor(number) as (ours, theirs):
             for _ in range(turns):
                 await asyncio.sleep(0)
             again = asyncio.ensure_future(loop.sock_recv(ours, 10))

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,12 @@ def fill(ours: socket.socket) -> int:
     return sent
 
 
+async def is_cancelled(task: "asyncio.Task[Any]") -> None:
+    """Let the loop run until an operation ends, which has to be by a cancel."""
+    await until(task.done, "the end of an operation that was cancelled")
+    assert task.cancelled(), f"the operation ended as {task!r}"
+
+
 @requires("SOCK-COMMON-03")
 @on_operations(*RECEIVING)
 async def test_cancelled_while_data_are_ready(loop: asyncio.AbstractEventLoop, operation: str) -> None:
@@ -53,8 +60,7 @@ async def test_cancelled_while_data_are_ready(loop: asyncio.AbstractEventLoop, o
         theirs.send(b"hello")
         is_ready(ours)
         if await ahead(loop, lambda: readable(ours), task.cancel):
-            await until(task.done, "the end of an operation that was cancelled")
-            assert task.cancelled(), f"the operation ended as {task!r}"
+            await is_cancelled(task)
             await polls(3)
             assert ours.recv(100) == b"hello"
         else:
@@ -70,8 +76,7 @@ async def test_cancelled_while_a_connection_is_ready(loop: asyncio.AbstractEvent
         client.connect(listener.getsockname())
         is_ready(listener)
         if await ahead(loop, lambda: readable(listener), task.cancel):
-            await until(task.done, "the end of an operation that was cancelled")
-            assert task.cancelled(), f"the operation ended as {task!r}"
+            await is_cancelled(task)
             task = asyncio.ensure_future(loop.sock_accept(listener))
         accepted, address = await ended(task)
         with accepted:
@@ -88,8 +93,7 @@ async def test_cancelled_while_there_is_room(loop: asyncio.AbstractEventLoop) ->
         received = take(theirs, filled)
         is_ready(ours, "write")
         if await ahead(loop, lambda: not readable(theirs), task.cancel):
-            await until(task.done, "the end of an operation that was cancelled")
-            assert task.cancelled(), f"the operation ended as {task!r}"
+            await is_cancelled(task)
             await polls(3)
             assert received + take(theirs, 100) == bytes(filled), "the cancelled operation has sent its data"
         else:
@@ -204,8 +208,7 @@ async def test_a_datagram_is_cancelled_while_there_is_room(loop: asyncio.Abstrac
         datagrams(theirs)
         is_ready(ours, "write")
         if await ahead(loop, lambda: not readable(theirs), task.cancel):
-            await until(task.done, "the end of an operation that was cancelled")
-            assert task.cancelled(), f"the operation ended as {task!r}"
+            await is_cancelled(task)
             await polls(3)
             assert datagrams(theirs) == []
         else:
@@ -244,30 +247,43 @@ async def test_the_receiver_goes_while_a_datagram_waits(loop: asyncio.AbstractEv
         assert isinstance(task.exception(), ConnectionError), f"the operation ended as {task!r}"
 
 
-@requires("SOCK-COMMON-03")
-@on_operations(*RECEIVING, "sock_sendall", "sock_accept")
-@pytest.mark.parametrize("cancel", [False, True])
-async def test_nothing_is_watched_afterwards(loop: asyncio.AbstractEventLoop, operation: str, cancel: bool) -> None:
-    """An operation that has waited, and ended or was cancelled, leaves no watch of its descriptor behind."""
+@contextlib.contextmanager
+def blocked(operation: str) -> Iterator[tuple[socket.socket, Callable[["asyncio.Task[Any]"], Awaitable[None]]]]:
+    """A socket on which an operation has to wait, and a function that lets its task go on, and end well."""
     with contextlib.ExitStack() as stack:
         if operation == "sock_accept":
             ours = stack.enter_context(listening(socket.AF_INET, ("127.0.0.1", 0)))
         else:
             ours, theirs = stack.enter_context(pair(operation))
         filled = fill(ours) if operation == "sock_sendall" else 0
+
+        async def let_end(task: "asyncio.Task[Any]") -> None:
+            if operation == "sock_accept":
+                stack.enter_context(socket.create_connection(ours.getsockname()))
+                stack.enter_context((await ended(task))[0])
+            elif operation == "sock_sendall":
+                take(theirs, filled)
+                await ended(task)
+                assert take(theirs, 100) == b"data"
+            else:
+                theirs.send(b"hello")
+                await ended(task)
+
+        yield ours, let_end
+
+
+@requires("SOCK-COMMON-03")
+@on_operations(*RECEIVING, "sock_sendall", "sock_accept")
+@pytest.mark.parametrize("cancel", [False, True])
+async def test_nothing_is_watched_afterwards(loop: asyncio.AbstractEventLoop, operation: str, cancel: bool) -> None:
+    """An operation that has waited, and ended or was cancelled, leaves no watch of its descriptor behind."""
+    with blocked(operation) as (ours, let_end):
         task = await waiting(OPERATIONS[operation](loop, ours))
         if cancel:
             task.cancel()
             await until(task.done, "the end of an operation that was cancelled")
-        elif operation == "sock_accept":
-            stack.enter_context(socket.create_connection(ours.getsockname()))
-            stack.enter_context((await ended(task))[0])
-        elif operation == "sock_sendall":
-            take(theirs, filled)
-            await ended(task)
         else:
-            theirs.send(b"hello")
-            await ended(task)
+            await let_end(task)
         await polls(2)
         assert not loop.remove_reader(ours.fileno()), "the descriptor is still watched for data"
         assert not loop.remove_writer(ours.fileno()), "the descriptor is still watched for room"
@@ -277,28 +293,14 @@ async def test_nothing_is_watched_afterwards(loop: asyncio.AbstractEventLoop, op
 @on_operations(*RECEIVING, "sock_sendall", "sock_accept")
 async def test_another_operation_takes_over(loop: asyncio.AbstractEventLoop, operation: str) -> None:
     """An operation that begins as another one on the same socket is cancelled is not cancelled with it."""
-    with contextlib.ExitStack() as stack:
-        if operation == "sock_accept":
-            ours = stack.enter_context(listening(socket.AF_INET, ("127.0.0.1", 0)))
-        else:
-            ours, theirs = stack.enter_context(pair(operation))
-        filled = fill(ours) if operation == "sock_sendall" else 0
+    with blocked(operation) as (ours, let_end):
         first = await waiting(OPERATIONS[operation](loop, ours))
         second = asyncio.ensure_future(OPERATIONS[operation](loop, ours))  # takes its turn before the cancel does
         first.cancel()
         await polls(3)
         assert first.cancelled()
         assert not second.done(), f"the second operation did not wait: {second!r}"
-        if operation == "sock_accept":
-            stack.enter_context(socket.create_connection(ours.getsockname()))
-            stack.enter_context((await ended(second))[0])
-        elif operation == "sock_sendall":
-            take(theirs, filled)
-            await ended(second)
-            assert take(theirs, 100) == b"data"
-        else:
-            theirs.send(b"hello")
-            await ended(second)
+        await let_end(second)
 
 
 @requires("SOCK-COMMON-08", "SOCK-COMMON-03")

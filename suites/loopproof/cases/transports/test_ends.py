@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from loopproof.authoring import Connect, on_streams, requires, until
+from loopproof.authoring.descriptors import is_open
 from loopproof.authoring.history import RecordingProtocol
 from loopproof.authoring.links import WIDTH, clogged, polls
 from loopproof.faultkit import (
@@ -160,14 +161,6 @@ async def test_the_descriptor_is_closed(connect: Connect, reports: list[Report],
     await link.verified()
     assert len(reports) == fails, f"reports: {reports}"
     reports.clear()
-
-
-def is_open(number: int, identity: int) -> bool:
-    """Tell whether a descriptor is still open on the same thing."""
-    try:
-        return os.fstat(number).st_ino == identity
-    except OSError:
-        return False
 
 
 @requires("TRANS-IS_CLOSING-01", "TRANS-IS_CLOSING-02")
