@@ -7,7 +7,7 @@ import importlib.metadata
 import inspect
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +70,7 @@ class LoopSpec:
         if package in sys.stdlib_module_names:
             return None, platform.python_version()
         names = [profile.distribution] if profile is not None and profile.distribution else []
-        names += importlib.metadata.packages_distributions().get(package, [])
+        names += _distributions().get(package, [])
         for name in names:
             try:
                 return name, importlib.metadata.version(name)
@@ -128,6 +128,11 @@ class LoopSpec:
         if loop.is_running():
             raise LoopError(f"{self.text}: the factory returned a running loop; each call has to return a new one")
         return loop
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
 
 
 def _maker_of(policy: type) -> Factory:

@@ -192,7 +192,7 @@ def of_factory(factory: str) -> Profile | None:
 
     Raises ProfileError.
     """
-    factories = {name: _factory_of(profile) for name, profile in known().items()}
+    factories = _factories()
     package = factory.partition(":")[0].partition(".")[0]
     for name, other in factories.items():
         if other == factory:
@@ -202,6 +202,11 @@ def of_factory(factory: str) -> Profile | None:
             profile = named(name)
             return replace(profile, factory=factory) if profile is not None else None
     return None
+
+
+@functools.cache
+def _factories() -> Mapping[str, str]:
+    return {name: _factory_of(profile) for name, profile in known().items()}
 
 
 def _factory_of(profile: Path | Profile) -> str:

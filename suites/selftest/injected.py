@@ -21,10 +21,10 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
 }
 
 
-def partner() -> faultkit.Peer:
-    """A peer that receives a pattern, then sends another."""
+def partner(deadline: float = PATIENCE) -> faultkit.Peer:
+    """A peer that receives a pattern, then sends another; it is gone after ``deadline`` seconds."""
     script = [faultkit.accept(), faultkit.expect_pattern(1, SIZE), faultkit.send_pattern(2, SIZE), faultkit.drain()]
-    return faultkit.Peer(script, listen="tcp", deadline=PATIENCE)
+    return faultkit.Peer(script, listen="tcp", deadline=deadline)
 
 
 def is_answer(data: bytes | bytearray) -> bool:

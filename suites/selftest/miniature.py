@@ -47,15 +47,25 @@ def write(folder: Path, source: str = CASES, area: str = "scheduling") -> Path:
     return path
 
 
-def run(folder: Path, loop: str, *options: str, timeout: float = 120) -> tuple[subprocess.CompletedProcess[str], Any]:
-    """Run the suite in ``folder`` against ``loop``; return the finished process and the result file's content."""
+def run(
+    folder: Path, loop: str, *options: str, timeout: float = 120, neighbours: bool = False
+) -> tuple[subprocess.CompletedProcess[str], Any]:
+    """Run the suite in ``folder`` against ``loop``; return the finished process and the result file's content.
+
+    ``neighbours`` says whether pytest loads the plugins of others, which take most of the time of a short run.
+    """
+    plugins = [] if neighbours else ["-p", "xdist", "-p", "loopproof"]
     result = folder / "result.json"
     result.unlink(missing_ok=True)
     paths = [str(HERE), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "cases", "--loop", loop, "--result", str(result), *options],
+        [sys.executable, "-m", "pytest", *plugins, "cases", "--loop", loop, "--result", str(result), *options],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "" if neighbours else "1",
+        },
         capture_output=True,
         text=True,
         timeout=timeout,

@@ -60,6 +60,15 @@ def test_an_attack_costs_one_case_and_is_told_by_its_verdict(attack: str, tmp_pa
     assert "INTERNALERROR" not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("attack", ["HoldsTheGil", "Segfaults"])
+def test_the_first_failure_ends_the_run_if_asked_to(attack: str, tmp_path: Path) -> None:
+    miniature.write(tmp_path)
+    done, result = miniature.run(tmp_path, f"hostile:{attack}", "-n1", "--deadline", "2", "-x")
+    assert "stopping after 1 failures" in done.stdout
+    assert list(miniature.verdicts(result)) == ["test_before", "test_attacked"]
+    assert result["complete"] is False
+
+
 def test_a_thread_that_is_ending_is_none_of_the_leaks(tmp_path: Path) -> None:
     miniature.write(tmp_path)
     _, result = miniature.run(tmp_path, "hostile:LeaksADescriptorWhileAThreadEnds", "-n0")

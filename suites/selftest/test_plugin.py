@@ -37,7 +37,7 @@ def test_a_loop_that_conforms_ends_with_zero_and_a_complete_result(tmp_path: Pat
 )
 def test_options_select_cases(options: list[str], left: set[str], tmp_path: Path) -> None:
     miniature.write(tmp_path)
-    done, result = miniature.run(tmp_path, STOCK, "-n0", *options)
+    done, result = miniature.run(tmp_path, STOCK, "-n0", *options, neighbours=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(miniature.verdicts(result)) == left
 
@@ -86,7 +86,7 @@ def test_a_loop_that_cannot_be_had_is_one_line(loop: str, line: str, workers: st
 )
 def test_bad_options_are_one_line(options: list[str], line: str, tmp_path: Path) -> None:
     miniature.write(tmp_path)
-    done, _ = miniature.run(tmp_path, STOCK, "-n0", *options)
+    done, _ = miniature.run(tmp_path, STOCK, "-n0", *options, neighbours=True)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert line in the_line(done)
 
@@ -129,6 +129,29 @@ def test_a_case_that_fails_is_not_said_to_leave_the_watchdog_behind(workers: str
     done, result = miniature.run(tmp_path, STOCK, workers)
     assert miniature.verdicts(result)["test_after"] == "fail"
     assert "left behind" not in done.stdout
+
+
+LONG = '''
+from loopproof.authoring import requires
+
+@requires("SCHED-CALL_SOON-02")
+def test_long_lists() -> None:
+    """Compares lists that differ in every place."""
+    assert list(range(100_000)) == [number * 7919 % 100_000 for number in range(1, 100_001)]
+'''
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n1"])
+@pytest.mark.parametrize("name", ["CI", "BUILD_NUMBER"])
+def test_long_lists_are_not_compared_in_full(
+    name: str, workers: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "1")  # makes pytest show all of a comparison, which takes it longer than any deadline
+    miniature.write(tmp_path, LONG)
+    _, result = miniature.run(tmp_path, STOCK, workers)
+    (case,) = result["cases"]
+    assert case["verdict"] == "fail"
+    assert "At index 0 diff: 0 != 7919" in case["evidence"]
 
 
 WAITING = '''
@@ -197,7 +220,7 @@ def test_the_plugin_leaves_other_asynchronous_tests_alone(options: list[str], tm
         pytest.importorskip(plugin)
     miniature.write(tmp_path)
     (tmp_path / "cases" / "test_neighbours.py").write_text(NEIGHBOURS)
-    done, result = miniature.run(tmp_path, STOCK, "-n0", *options)
+    done, result = miniature.run(tmp_path, STOCK, "-n0", *options, neighbours=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "6 passed" in done.stdout
     assert len(result["cases"]) == 4

@@ -51,13 +51,20 @@ def run_loop(order: Order, progress: Progress) -> Result:
     log = order.folder / f"{order.stem}.log"
     result.unlink(missing_ok=True)
     command = [
-        *(sys.executable, "-m", "pytest", str(cases.ROOT), "--loop", order.loop, "--result", str(result)),
+        *(sys.executable, "-m", "pytest", "-p", "xdist", "-p", "loopproof", str(cases.ROOT)),
+        *("--loop", order.loop, "--result", str(result)),
         *("-n", str(order.workers), "-q", "--tb=short", *order.options),
     ]
     with (
         log.open("wb") as output,
         progress.loop(order.loop) as line,
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT) as process,
+        subprocess.Popen(
+            command,
+            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # other plugins have no say, and cost time
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        ) as process,
     ):
         try:
             while process.poll() is None:

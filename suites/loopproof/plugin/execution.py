@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import inspect
+import os
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -31,6 +32,8 @@ class Execution:
         self._leaves = claims.leaves
         self._box = box
         self._judge = Judge(settings.profile, box)
+        for name in ("CI", "BUILD_NUMBER"):  # pytest would compare long lists in full, which can outlast the deadline
+            os.environ.pop(name, None)
         links.PATIENCE = round(links.PATIENCE * settings.deadline / DEADLINE)
 
     @pytest.hookimpl(trylast=True)

@@ -2,11 +2,12 @@
 
 import fnmatch
 import sys
+from pathlib import Path
 
 import pytest
 
 from .. import machine, spec
-from ..cases import case_id
+from ..cases import ROOT, case_id
 from .claims import Claims
 from .options import LEVELS
 from .settings import Settings
@@ -21,10 +22,24 @@ class Selection:
     def __init__(self, settings: Settings, claims: Claims) -> None:
         self._settings = settings
         self._claims = claims
+        self._known = spec.load().requirements
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Leave out files that hold no case that is asked for: to import all of them takes seconds."""
+        if collection_path.suffix != ".py" or collection_path.parent.parent != ROOT:
+            return None
+        settings = self._settings
+        if settings.areas and collection_path.parent.name not in settings.areas:
+            return True
+        if settings.requirements:
+            text = collection_path.read_text(encoding="utf-8")
+            wanted = (id_ for pattern in settings.requirements for id_ in fnmatch.filter(self._known, pattern))
+            return None if any(id_ in text for id_ in wanted) else True
+        return None
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Deselect by area, level and requirement; mark what cannot hold here as skipped."""
-        known = spec.load().requirements
+        known = self._known
         kept, left_out = [], []
         for item in items:
             case = case_id(item.nodeid)

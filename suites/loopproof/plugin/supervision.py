@@ -32,6 +32,17 @@ class Supervision:
             "claims": self._claims.to_json(),
         }
 
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Keep the session, which knows how many cases have failed."""
+        self._session = session
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self) -> None:
+        """Stop the run where ``-x`` or ``--maxfail`` ask for it: xdist itself does not count dead workers."""
+        distribution: Any = self._session.config.pluginmanager.get_plugin("dsession")
+        if self._session.shouldfail and not distribution.shouldstop:
+            distribution.shouldstop = self._session.shouldfail
+
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         """Turn xdist's report of a dead worker into a verdict with evidence."""
         node: Any = report.node

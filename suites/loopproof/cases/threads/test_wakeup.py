@@ -119,31 +119,36 @@ def test_a_task_that_waits_for_a_future_goes_on(new_loop: Factory) -> None:
 
 @requires("THREAD-CALL_SOON_THREADSAFE-11")
 def test_a_signal_handler_wakes_up_a_sleeping_loop(new_loop: Factory) -> None:
-    """What a handler of signal.signal() submits while the loop sleeps wakes it up."""
+    """What a handler of signal.signal() submits while the loop sleeps wakes it up, each of ten times."""
     loop = new_loop()
     main = threading.main_thread()
+    running = threading.Event()
     handled: list[int] = []
-    ran: list[str] = []
+    ran: list[int] = []
 
-    def handler(number: int, _: object) -> None:
-        handled.append(number)
-        loop.call_soon_threadsafe(ran.append, "submission")
-        loop.call_soon_threadsafe(loop.stop)
+    def handler(*_: object) -> None:
+        handled.append(len(handled))
+        loop.call_soon_threadsafe(ran.append, handled[-1])
 
     def send() -> None:
-        wait_until_asleep(main)
-        while not handled:  # a signal just before the loop begins to wait does not interrupt it
-            signal.pthread_kill(main.ident or 0, signal.SIGUSR1)
-            time.sleep(0.01)
+        running.wait()
+        for number in range(10):
+            wait_until_asleep(main)
+            while len(handled) <= number:  # a signal just before the loop begins to wait does not interrupt it
+                signal.pthread_kill(main.ident or 0, signal.SIGUSR1)
+                time.sleep(0.01)
+            while len(ran) < len(handled):
+                time.sleep(0.001)
+        loop.call_soon_threadsafe(loop.stop)
 
     before = signal.signal(signal.SIGUSR1, handler)
     try:
         with Background(send):
+            loop.call_soon(running.set)
             loop.run_forever()
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert ran == ["submission"] * len(ran)
-    assert ran, "the loop ended without the submission of the signal handler"
+    assert ran == handled
 
 
 @requires("THREAD-CALL_SOON_THREADSAFE-02")
