@@ -21,10 +21,10 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
 }
 
 
-def partner(deadline: float = PATIENCE) -> faultkit.Peer:
-    """A peer that receives a pattern, then sends another; it is gone after ``deadline`` seconds."""
+def partner() -> faultkit.Peer:
+    """A peer that receives a pattern, then sends another."""
     script = [faultkit.accept(), faultkit.expect_pattern(1, SIZE), faultkit.send_pattern(2, SIZE), faultkit.drain()]
-    return faultkit.Peer(script, listen="tcp", deadline=deadline)
+    return faultkit.Peer(script, listen="tcp", deadline=PATIENCE)
 
 
 def is_answer(data: bytes | bytearray) -> bool:
@@ -36,11 +36,13 @@ def injected(injector: faultkit.Injector) -> list[tuple[str | None, str, Any]]:
     return [(call.kind, call.action, call.result) for call in injector.trace if call.action != "allow"]
 
 
-def run_on(factory: Callable[[], asyncio.AbstractEventLoop], coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine on a new loop, to its end or for PATIENCE seconds."""
+def run_on(
+    factory: Callable[[], asyncio.AbstractEventLoop], coroutine: Coroutine[Any, Any, Any], patience: float = PATIENCE
+) -> Any:
+    """Run a coroutine on a new loop, to its end or for so many seconds."""
     loop = factory()
     try:
-        return loop.run_until_complete(asyncio.wait_for(coroutine, PATIENCE))
+        return loop.run_until_complete(asyncio.wait_for(coroutine, patience))
     finally:
         loop.close()
 

@@ -56,14 +56,14 @@ def client() -> Iterator[Client]:
     made.close()
 
 
-def exchange_under(injector: faultkit.Injector, loop: str, deadline: float = PATIENCE) -> Any:
+def exchange_under(injector: faultkit.Injector, loop: str, patience: float = PATIENCE) -> Any:
     """Exchange patterns with a peer; returns the answer, or the exception that its receiver met."""
-    peer = partner(deadline)
+    peer = partner()
 
     def case() -> Any:
         if loop == "plain":
             return outcome(plain_exchange, peer.address)
-        result = outcome(run_on, LOOPS[loop], exchange(peer.address))
+        result = outcome(run_on, LOOPS[loop], exchange(peer.address), patience)
         return result if isinstance(result, Exception) else result[1] or result[0]
 
     result = injector.run(case)
@@ -124,7 +124,7 @@ def test_errors_of_a_connection(loop: str, calls: str, error: str) -> None:
     injector = faultkit.Injector([fail(calls, error, kind="tcp", nth=1)])
     result = exchange_under(injector, loop, 5 if loop == "rloop" else PATIENCE)
     assert injected(injector) == [("tcp", "fail", error)]
-    if loop != "rloop":  # reads on after a reset, to the end of the peer, and has a RuntimeError for the others
+    if loop != "rloop":  # waits on after a reset, and has a RuntimeError for the others
         assert isinstance(result, OSError)
         assert faultkit.Injector([fail("read", result.errno)]).rules[0]["error"] == result.errno
         assert type(result) is type(OSError(result.errno, ""))
