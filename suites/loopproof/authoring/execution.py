@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from . import links
 from .expectations import raises
 
 
@@ -37,9 +38,9 @@ def run_to_completion(
 def run_until_interrupted(loop: asyncio.AbstractEventLoop, error: type[BaseException]) -> BaseException:
     """Run the loop, which an error of this type has to end; return that.
 
-    Raises AssertionError where nothing comes out of the run, for which it gets five seconds.
+    Raises AssertionError where nothing comes out of the run, for which it gets seconds.
     """
-    guard = loop.call_later(5, loop.stop)
+    guard = loop.call_later(links.PATIENCE / 500, loop.stop)
     with raises(error) as caught:
         loop.run_forever()
     guard.cancel()
