@@ -174,7 +174,8 @@ static void loop_dealloc(PyObject *self) {
   ready_free(&loop->ready);
   timer_heap_free(&loop->timers);
   PyMem_Free(loop->read_buffer);
-  Py_CLEAR(loop->large);
+  for (unsigned room = 0; room < READING_ROOMS; room++)
+    Py_CLEAR(loop->rooms[room].bytes);
   Py_CLEAR(loop->spare);
   Py_CLEAR(loop->module);
   type->tp_free(self);

@@ -10,6 +10,7 @@
 
 #include "handle.h"
 #include "poll.h"
+#include "reading.h"
 #include "ready.h"
 #include "state.h"
 #include "timers.h"
@@ -36,11 +37,10 @@ struct loop {
       *watched_files; /* a dictionary or NULL: what stood for a descriptor in add_reader(), if that was no number */
 
   /* What reading.c has for all transports; the bytes objects are nobody else's, and NULL if there is none. */
-  char *read_buffer; /* of READING_SIZE bytes */
-  PyObject *large;   /* as large, used instead of it */
-  PyObject *spare;   /* for the next data that is neither small nor large */
-  size_t spare_room; /* of that object, or of the one that was made of it or instead of it */
-  bool keeps_large;  /* the protocol has kept the latest large data */
+  char *read_buffer;                        /* of READING_SIZE bytes */
+  struct reading_room rooms[READING_ROOMS]; /* used instead of it */
+  PyObject *spare;                          /* for the next data that is neither small nor large */
+  size_t spare_room;                        /* of that object, or of the one that was made of it or instead of it */
 
   PyObject *itself;       /* while it runs {"loop": itself}, the keywords of futures and tasks; else NULL */
   PyObject *task_factory; /* or NULL */

@@ -9,7 +9,7 @@
 #include "transport.h"
 
 #define SPARE_MIN ((size_t)512)      /* bytes; smaller objects are allocated quickly, or shared by the interpreter */
-#define LARGE_MIN (READING_SIZE / 4) /* bytes; so an object that is kept takes four times its size at most */
+#define SPARE_MAX (READING_SIZE / 4) /* bytes; as much memory is not held without need */
 
 static struct transport *as_transport(PyObject *self) { return (struct transport *)self; }
 
@@ -61,25 +61,42 @@ static int data_failed(struct transport *transport, const char *message) {
                                                 : transport_report(transport, message);
 }
 
-/* Where data is read to, of READING_SIZE bytes. */
-static char *read_memory(struct loop *loop) {
-  return loop->large != NULL ? PyBytes_AS_STRING(loop->large) : loop->read_buffer;
+static size_t room_size(unsigned room) { return READING_SIZE >> (2 * (READING_ROOMS - 1 - room)); }
+
+/* Data of this size may stay where it was read to: the object takes four times its size at most. */
+static bool fills(unsigned room, size_t size) { return size >= room_size(room) / 4; }
+
+/* The room to read into, for what comes is mostly as much as the last time. */
+static unsigned choose_room(size_t last) {
+  unsigned room = READING_ROOMS - 1;
+
+  if (fills(0, last))
+    for (room = 0; room < READING_ROOMS - 1 && last >= room_size(room);)
+      room++;
+  return room;
+}
+
+static char *read_memory(struct loop *loop, unsigned room) {
+  PyObject *bytes = loop->rooms[room].bytes;
+
+  return bytes != NULL ? PyBytes_AS_STRING(bytes) : loop->read_buffer;
 }
 
 /* A bytes object of data in the memory that it was read to. To allocate it would be a fifth of what an echo costs us;
-   so it may be the one of the last time, if nobody has kept that. Much data is not copied: the object is the memory
-   that is read to, as long as nobody keeps such ones. Returns a new reference, or NULL with an exception. */
-static PyObject *bytes_of(struct loop *loop, const char *data, size_t size) {
-  PyObject *spare = loop->spare, *large = loop->large;
+   so it may be the one of the last time, if nobody has kept that. Data that fills its room is not copied: the object is
+   the memory that is read to, as long as nobody keeps such ones. Returns a new reference, or NULL with an exception. */
+static PyObject *bytes_of(struct loop *loop, unsigned number, const char *data, size_t size) {
+  struct reading_room *room = &loop->rooms[number];
+  PyObject *spare = loop->spare, *bytes = room->bytes;
 
-  if (size >= LARGE_MIN && !loop->keeps_large) {
-    if (large == NULL && (large = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)READING_SIZE)) == NULL)
+  if (fills(number, size) && !room->kept) {
+    if (bytes == NULL && (bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)room_size(number))) == NULL)
       return NULL;
-    loop->large = NULL;
-    bytes_renew(large, data, size);
-    return large;
+    room->bytes = NULL;
+    bytes_renew(bytes, data, size);
+    return bytes;
   }
-  if (size < SPARE_MIN || size >= LARGE_MIN)
+  if (size < SPARE_MIN || size >= SPARE_MAX)
     return PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
   loop->spare = NULL;
   if (spare != NULL && size <= loop->spare_room && size >= loop->spare_room / 2) {
@@ -92,15 +109,16 @@ static PyObject *bytes_of(struct loop *loop, const char *data, size_t size) {
 }
 
 /* Releases such an object after the call that it was made for. */
-static void release_bytes(struct loop *loop, PyObject *bytes) {
+static void release_bytes(struct loop *loop, unsigned number, PyObject *bytes) {
+  struct reading_room *room = &loop->rooms[number];
   size_t size = (size_t)PyBytes_GET_SIZE(bytes);
-  bool kept = !bytes_are_unshared(bytes), was_large = size >= LARGE_MIN && !loop->keeps_large;
+  bool kept = !bytes_are_unshared(bytes), full = fills(number, size), copied = !full || room->kept;
 
-  if (size >= LARGE_MIN)
-    loop->keeps_large = kept;
-  if (!kept && was_large && loop->large == NULL)
-    loop->large = bytes;
-  else if (!kept && size >= SPARE_MIN && size < LARGE_MIN && loop->spare == NULL)
+  if (full)
+    room->kept = kept;
+  if (!kept && !copied && room->bytes == NULL)
+    room->bytes = bytes;
+  else if (!kept && copied && size >= SPARE_MIN && size < SPARE_MAX && loop->spare == NULL)
     loop->spare = bytes;
   else
     Py_DECREF(bytes);
@@ -109,19 +127,21 @@ static void release_bytes(struct loop *loop, PyObject *bytes) {
 /* For an asyncio.Protocol. */
 static int read_data(struct transport *transport) {
   struct loop *loop = transport->loop;
-  char *memory = read_memory(loop);
-  ssize_t count = receive(transport, memory, READING_SIZE);
+  unsigned room = choose_room(transport->last_read);
+  char *memory = read_memory(loop, room);
+  ssize_t count = receive(transport, memory, room_size(room));
   PyObject *stack[3] = {NULL}, *result = NULL;
 
   if (count <= 0)
     return without_data(transport, count);
-  stack[2] = bytes_of(loop, memory, (size_t)count);
+  transport->last_read = (unsigned)count;
+  stack[2] = bytes_of(loop, room, memory, (size_t)count);
   if (stack[2] == NULL)
     return transport_fatal(transport, transport->kind->read_failed);
   stack[1] = Py_NewRef(transport->protocol);
   result =
       PyObject_VectorcallMethod(loop->state->str_data_received, stack + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-  release_bytes(loop, stack[2]);
+  release_bytes(loop, room, stack[2]);
   Py_DECREF(stack[1]);
   if (result == NULL)
     return data_failed(transport, transport->kind->data_failed);

@@ -5,12 +5,21 @@
 
 #include <Python.h>
 
+#include <stdbool.h>
+
 #include "callee.h"
 
 struct loop;
 struct transport;
 
 #define READING_SIZE ((size_t)256 * 1024) /* bytes that are read at once, as by asyncio */
+#define READING_ROOMS 3u                  /* the last one has this size, each other a quarter of the next one's */
+
+/* A bytes object that is read into, and is the data then. */
+struct reading_room {
+  PyObject *bytes; /* NULL if there is none */
+  bool kept;       /* the protocol has kept the latest one */
+};
 
 /* Makes the buffer of the loop, if it is not there. Returns 0, or -1 with an exception. */
 int reading_reserve(struct loop *loop);

@@ -77,62 +77,6 @@ def test_a_transport_is_made_in_steps(loop: str) -> None:
 
 
 @both
-@pytest.mark.parametrize("keep", [0, 1, 2, 3])
-def test_data_that_is_kept_stays_as_it_was(loop: str, keep: int) -> None:
-    """Also when it was hashed, and the memory of data that nobody keeps is used again."""
-
-    async def scene(_: Reports) -> None:
-        kept: dict[bytes, int] = {}
-        offset = 0
-
-        def look(_: object, data: bytes) -> None:
-            nonlocal offset
-            expected = faultkit.pattern(5, len(data), offset)
-            assert data == expected
-            assert hash(data) == hash(expected)
-            assert sys.getsizeof(data) == sys.getsizeof(expected)
-            assert data + b"x" == expected + b"x"
-            if keep and (len(kept) + offset) % keep == 0:
-                kept[data] = offset
-            offset += len(data)
-
-        protocol = Recorder(data_received=look)
-        ours, theirs = socket.socketpair()
-        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_000_000)
-        async with connected(protocol, (ours, theirs)):
-            sent = 0
-            for size in (
-                1,
-                600,
-                600,
-                599,
-                300,
-                599,
-                1,
-                5000,
-                4000,
-                2500,
-                2499,
-                5000,
-                512,
-                511,
-                512,
-                30_000,
-                20_000,
-                0,
-                *[150_000, 70_000, 90] * 4,
-            ):
-                theirs.sendall(faultkit.pattern(5, size, sent))
-                sent += size
-                await protocol.until(lambda sent=sent: offset == sent)
-        for data, start in kept.items():
-            assert data == faultkit.pattern(5, len(data), start)
-            assert kept[bytes(bytearray(data))] == start
-
-    assert run(loop, scene) == []
-
-
-@both
 @pytest.mark.parametrize("pair", [tcp_pair, socket.socketpair])
 def test_extra_information(loop: str, pair: Callable[[], Any]) -> None:
     async def scene(_: Reports) -> None:
