@@ -131,6 +131,42 @@ def test_a_case_that_fails_is_not_said_to_leave_the_watchdog_behind(workers: str
     assert "left behind" not in done.stdout
 
 
+VAIN = '''
+import pathlib
+import pytest
+from loopproof.authoring import requires, until
+
+@requires("SCHED-CALL_SOON-02")
+@pytest.mark.parametrize("number", range(22))
+async def test_vain(number: int) -> None:
+    """Waits for what does not come."""
+    turns = []
+    try:
+        await until(lambda: turns.append(number), "nothing")
+    finally:
+        with pathlib.Path("turns").open("a") as file:
+            print(len(turns), file=file)
+'''
+
+
+def turns_of(folder: Path, *options: str) -> list[int]:
+    miniature.write(folder, VAIN)
+    miniature.run(folder, STOCK, "-n0", "--deadline", "0.4", *options)
+    return [int(line) for line in (folder / "turns").read_text().splitlines()]
+
+
+def test_a_loop_that_fails_by_waiting_is_waited_for_less_and_less(tmp_path: Path) -> None:
+    assert turns_of(tmp_path) == [100] * 20 + [20] * 2
+
+
+def test_what_is_known_not_to_come_is_not_waited_for_as_long(tmp_path: Path) -> None:
+    (tmp_path / "known.toml").write_text(
+        'name = "known"\nfactory = "asyncio:SelectorEventLoop"\n'
+        '[[deviation]]\nrequirement = "SCHED-CALL_SOON-02"\nreason = "the case is not to be passed"\n'
+    )
+    assert turns_of(tmp_path, "--profile", "known.toml") == [10] * 22
+
+
 LONG = '''
 from loopproof.authoring import requires
 

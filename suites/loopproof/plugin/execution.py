@@ -20,6 +20,9 @@ from .options import DEADLINE
 from .settings import Settings
 from .verdicts import LEAK, Judge, note_of, requirements_of
 
+_WAITS = 20
+"""After so many cases that failed since they waited in vain, the next ones wait a fifth: this loop has its findings."""
+
 _WATCH = pytest.StashKey[Watch]()
 _LASTING = pytest.StashKey[bool]()
 
@@ -35,6 +38,7 @@ class Execution:
         for name in ("CI", "BUILD_NUMBER"):  # pytest would compare long lists in full, which can outlast the deadline
             os.environ.pop(name, None)
         self._patience = round(links.PATIENCE * settings.deadline / DEADLINE)
+        self._waits = 0
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self) -> None:
@@ -61,13 +65,14 @@ class Execution:
         if item.stash.get(_LASTING, False) and not any(r.failed for r in reports if r.when != "teardown"):
             reports = self._attempt(item, case, nextitem)
         for report in reports:
+            self._waits += report.failed and report.duration >= 0.0008 * self._patience
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
     def _attempt(self, item: pytest.Item, case: str, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
         item.stash[_LASTING] = item.stash[LEAK] = False
-        links.PATIENCE = self._patience // 10 if self._is_known(item) else self._patience
+        links.PATIENCE = self._patience // (10 if self._is_known(item) else 5 if self._waits >= _WAITS else 1)
         if self._box is not None:
             self._box.begin(note_of(item, case))
         self._arm(item)
