@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "accepting.h"
 #include "address.h"
 #include "callee.h"
 #include "compat.h"
@@ -61,16 +62,6 @@ static int done(PyObject *result) {
   return result != NULL ? 0 : -1;
 }
 
-/* The socket object of a descriptor that does not block, which it takes over, also if that fails. */
-static PyObject *new_socket(struct listener *listener, int fd) {
-  PyObject *sock = PyObject_CallFunction(state_of(listener)->python_socket_type, "iiii", listener->family,
-                                         listener->type | SOCK_NONBLOCK, listener->protocol, fd);
-
-  if (sock == NULL)
-    close(fd);
-  return sock;
-}
-
 /* Ends an attempt that gave objects: it has failed if one of them is missing. */
 static enum attempt accepted(struct connection *connection) {
   if (connection->sock != NULL && connection->peername != NULL)
@@ -100,9 +91,7 @@ static enum attempt outcome_of(int error) {
 static enum attempt accept_by_call(struct listener *listener, struct connection *connection) {
   enum attempt outcome;
 
-  connection->peer_length = sizeof(connection->peer);
-  connection->fd = accept4(listener->pollee.fd, (struct sockaddr *)&connection->peer, &connection->peer_length,
-                           SOCK_NONBLOCK | SOCK_CLOEXEC);
+  connection->fd = accepting_accept(listener->pollee.fd, &connection->peer, &connection->peer_length);
   if (connection->fd < 0) {
     if ((outcome = outcome_of(errno)) != NOTHING_THERE)
       PyErr_SetFromErrno(PyExc_OSError);
@@ -111,7 +100,9 @@ static enum attempt accept_by_call(struct listener *listener, struct connection 
   if (!listener->loop->debug)
     return ACCEPTED;
   /* both objects are logged */
-  if ((connection->sock = new_socket(listener, connection->fd)) == NULL)
+  connection->sock =
+      accepting_socket(state_of(listener), listener->family, listener->type, listener->protocol, connection->fd);
+  if (connection->sock == NULL)
     return ATTEMPT_FAILED;
   connection->peername = address_object(&connection->peer, connection->peer_length);
   return accepted(connection);

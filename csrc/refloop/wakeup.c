@@ -161,11 +161,7 @@ static int take_found(struct loop *loop, int failed) {
     PyErr_SetFromErrno(PyExc_OSError);
     return -1;
   }
-  if (poll_take(&loop->poll, queue_found, loop) < 0) {
-    PyErr_NoMemory();
-    return -1;
-  }
-  return 0;
+  return poll_take(&loop->poll, queue_found, loop);
 }
 
 /* Waits without the GIL, so many nanoseconds at most. */
