@@ -273,18 +273,20 @@ static int report_attempt(struct listener *listener, const char *message) {
   return report(listener, context);
 }
 
-/* Has it tried again after a while, since the socket will stay readable. */
+/* Has it tried again after a while, since the socket will stay readable; at once if there is no timer for that. */
 static int wait_for_resources(struct listener *listener) {
   PyObject *exception = take_exception(), *start = PyObject_GetAttrString((PyObject *)listener, "start");
+  PyObject *retry = NULL;
 
-  pollee_unwatch(listener->loop, &listener->pollee);
   if (start != NULL)
-    listener->retry = PyObject_CallMethod((PyObject *)listener->loop, "call_later", "dO", RETRY_DELAY, start);
+    retry = PyObject_CallMethod((PyObject *)listener->loop, "call_later", "dO", RETRY_DELAY, start);
   Py_XDECREF(start);
-  if (listener->retry == NULL) {
+  if (retry == NULL) {
     Py_DECREF(exception);
-    return -1;
+    return report_attempt(listener, "socket.accept() out of system resource");
   }
+  Py_XSETREF(listener->retry, retry);
+  pollee_unwatch(listener->loop, &listener->pollee);
   give_exception(exception);
   return report_attempt(listener, "socket.accept() out of system resource");
 }
