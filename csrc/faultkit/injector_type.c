@@ -244,6 +244,7 @@ static PyObject *injector_run(InjectorObject *self, PyObject *args, PyObject *kw
   PyObject *function = errand == NULL ? NULL : PyCFunction_New(&method, errand);
   if (function != NULL && run_in_thread(function) == 0) {
     Py_BEGIN_ALLOW_THREADS;
+    fk_thread_await_disappearance(self->supervisor->process, self->supervisor->task);
     (void)fk_supervisor_wait(self->supervisor, fk_now() + PATIENCE);
     Py_END_ALLOW_THREADS;
     if (PyList_GET_SIZE(outcome) == 1) {

@@ -310,12 +310,23 @@ int fk_supervisor_bind(struct fk_supervisor *supervisor) {
 
 void fk_supervisor_close(struct fk_supervisor *supervisor) { atomic_store(&supervisor->open, false); }
 
+/* Whether the kernel says that nothing is under the filter any more: then the supervisor will end for certain, be it
+ * that it has had no turn to notice yet. */
+static bool is_alone(const struct fk_supervisor *supervisor) {
+  struct pollfd listener = {.fd = atomic_load(&supervisor->listener)};
+  bool hung_up = listener.fd >= 0 && poll(&listener, 1, 0) > 0 && (listener.revents & POLLHUP) != 0;
+  return hung_up || atomic_load(&supervisor->listener) < 0; /* it has noticed just now */
+}
+
 bool fk_supervisor_wait(struct fk_supervisor *supervisor, int64_t limit) {
   struct timespec until = fk_timespec(limit < 0 ? 0 : limit);
   int error = 0;
   pthread_mutex_lock(&supervisor->lock);
   while (supervisor->state == FK_SUPERVISOR_BOUND && error == 0) {
     error = pthread_cond_timedwait(&supervisor->changed, &supervisor->lock, &until);
+  }
+  while (supervisor->state == FK_SUPERVISOR_BOUND && is_alone(supervisor)) {
+    pthread_cond_wait(&supervisor->changed, &supervisor->lock);
   }
   bool ended = supervisor->state == FK_SUPERVISOR_ENDED;
   pid_t own = supervisor->own;

@@ -50,8 +50,8 @@ int fk_supervisor_bind(struct fk_supervisor *supervisor);
 /* Let every call through from now on, those that are delayed as well. */
 void fk_supervisor_close(struct fk_supervisor *supervisor);
 
-/* Wait until nothing is under the filter any more, at most until `limit`, and then until the filtered thread and the
- * supervisor's are gone. Tells whether it is so. */
+/* Wait until nothing is under the filter any more, at most until `limit`, and then, however long that takes, until the
+ * listener is closed and the filtered thread and the supervisor's are gone. Tells whether it is so. */
 bool fk_supervisor_wait(struct fk_supervisor *supervisor, int64_t limit);
 
 /* Give back a reference; the last one frees. */

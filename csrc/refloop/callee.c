@@ -45,12 +45,12 @@ void pollee_leave(struct loop *loop, struct pollee *pollee) {
 }
 
 /* Calls a pollee that only queues. */
-static void run_at_once(struct loop *loop, struct pollee *pollee) {
+static int run_at_once(struct loop *loop, struct pollee *pollee) {
   PyObject *owner = Py_NewRef(pollee_owner(pollee));
+  int failed = pollee->kind->run(loop, pollee);
 
-  if (pollee->kind->run(loop, pollee) < 0)
-    PyErr_WriteUnraisable(owner);
   Py_DECREF(owner);
+  return failed;
 }
 
 int callee_queue(struct loop *loop, void *callee) {
@@ -58,17 +58,17 @@ int callee_queue(struct loop *loop, void *callee) {
 
   if (pollee == NULL && ((struct handle *)callee)->cancelled)
     return 0;
-  if (pollee != NULL && pollee->kind->at_once) {
-    run_at_once(loop, pollee);
-    return 0;
-  }
+  if (pollee != NULL && pollee->kind->at_once)
+    return run_at_once(loop, pollee);
   if (pollee != NULL) {
     pollee->ready = true;
     if (pollee->queued)
       return 0;
   }
-  if (ready_push(&loop->ready, callee) < 0)
+  if (ready_push(&loop->ready, callee) < 0) {
+    PyErr_NoMemory();
     return -1;
+  }
   if (pollee != NULL)
     pollee->queued = true;
   Py_XINCREF(callee_object(callee));

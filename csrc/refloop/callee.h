@@ -66,7 +66,7 @@ static inline PyObject *callee_object(void *callee) {
   return pollee != NULL ? pollee_owner(pollee) : (PyObject *)callee;
 }
 
-/* Queues a callee whose descriptor is ready. Returns 0, or -1 without memory. */
+/* Queues a callee whose descriptor is ready. Returns 0, or -1 with an exception that is to leave the run. */
 int callee_queue(struct loop *loop, void *callee);
 
 /* Calls what was taken out of the ring, and releases it. Returns 0, or -1 with an exception that is to leave the run.

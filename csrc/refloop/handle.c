@@ -12,24 +12,27 @@
 #include "state.h"
 
 #define FREE_HANDLES_MAX 1024 /* of each type: about as many as a burst of calls has in flight */
+/* So many of them are for when there is no memory: a future that ends without the call of who waits for it never ends
+   for them, and nobody can make up for that. */
+#define RESERVED_HANDLES 16
+
+static struct handle *new_handle(struct core_state *state, bool timer) {
+  return timer ? (struct handle *)PyObject_GC_New(struct timer_handle, state->timer_handle_type)
+               : PyObject_GC_New(struct handle, state->handle_type);
+}
 
 static struct handle *allocate(struct core_state *state, bool timer) {
-  PyTypeObject *type = timer ? state->timer_handle_type : state->handle_type;
   struct handle **list = timer ? &state->free_timer_handles : &state->free_handles;
-  struct handle *handle = *list;
+  unsigned *count = timer ? &state->free_timer_handle_count : &state->free_handle_count;
+  struct handle *handle = NULL;
 
-  if (handle != NULL) {
-    *list = (struct handle *)handle->callback;
-    if (timer)
-      state->free_timer_handle_count--;
-    else
-      state->free_handle_count--;
-    PyObject_Init((PyObject *)handle, type);
-  } else if (timer) {
-    handle = (struct handle *)PyObject_GC_New(struct timer_handle, type);
-  } else {
-    handle = PyObject_GC_New(struct handle, type);
-  }
+  if (*count <= RESERVED_HANDLES && ((handle = new_handle(state, timer)) != NULL || *list == NULL))
+    return handle;
+  PyErr_Clear();
+  handle = *list;
+  *list = (struct handle *)handle->callback;
+  --*count;
+  PyObject_Init((PyObject *)handle, timer ? state->timer_handle_type : state->handle_type);
   return handle;
 }
 
@@ -50,6 +53,20 @@ static bool keep(struct core_state *state, struct handle *handle) {
   ++*count;
   return true;
 #endif
+}
+
+int handle_reserve(struct core_state *state) {
+  for (int i = 0; i < RESERVED_HANDLES; i++) {
+    struct handle *handle = new_handle(state, false);
+
+    if (handle == NULL)
+      return -1;
+    handle->is_timer = false;
+    Py_DECREF(state->handle_type); /* as of one that is freed */
+    if (!keep(state, handle))
+      PyObject_GC_Del(handle);
+  }
+  return 0;
 }
 
 void handle_free_lists_clear(struct core_state *state) {

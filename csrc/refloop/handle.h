@@ -84,8 +84,11 @@ static inline struct timer_handle *handle_of_timer(struct timer *timer) {
 /* Makes the types. Returns 0, or -1 with an exception. */
 int handle_types_init(PyObject *module);
 
-/* Frees the freed handles that are kept for reuse. */
+/* Sets handles aside for when there is no memory. Returns 0, or -1 with an exception. */
 struct core_state;
+int handle_reserve(struct core_state *state);
+
+/* Frees the freed handles that are kept for reuse. */
 void handle_free_lists_clear(struct core_state *state);
 
 #endif

@@ -190,5 +190,5 @@ int handle_types_init(PyObject *module) {
         make_type(module, asyncio, "TimerHandle", &timer_handle_spec, offsetof(struct handle, nargs));
   }
   Py_DECREF(asyncio);
-  return state->timer_handle_type != NULL ? 0 : -1;
+  return state->timer_handle_type != NULL ? handle_reserve(state) : -1;
 }

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "accepting.h"
 #include "address.h"
 #include "callee.h"
 #include "compat.h"
@@ -61,16 +62,6 @@ static int done(PyObject *result) {
   return result != NULL ? 0 : -1;
 }
 
-/* The socket object of a descriptor that does not block, which it takes over, also if that fails. */
-static PyObject *new_socket(struct listener *listener, int fd) {
-  PyObject *sock = PyObject_CallFunction(state_of(listener)->python_socket_type, "iiii", listener->family,
-                                         listener->type | SOCK_NONBLOCK, listener->protocol, fd);
-
-  if (sock == NULL)
-    close(fd);
-  return sock;
-}
-
 /* Ends an attempt that gave objects: it has failed if one of them is missing. */
 static enum attempt accepted(struct connection *connection) {
   if (connection->sock != NULL && connection->peername != NULL)
@@ -100,9 +91,7 @@ static enum attempt outcome_of(int error) {
 static enum attempt accept_by_call(struct listener *listener, struct connection *connection) {
   enum attempt outcome;
 
-  connection->peer_length = sizeof(connection->peer);
-  connection->fd = accept4(listener->pollee.fd, (struct sockaddr *)&connection->peer, &connection->peer_length,
-                           SOCK_NONBLOCK | SOCK_CLOEXEC);
+  connection->fd = accepting_accept(listener->pollee.fd, &connection->peer, &connection->peer_length);
   if (connection->fd < 0) {
     if ((outcome = outcome_of(errno)) != NOTHING_THERE)
       PyErr_SetFromErrno(PyExc_OSError);
@@ -111,7 +100,9 @@ static enum attempt accept_by_call(struct listener *listener, struct connection 
   if (!listener->loop->debug)
     return ACCEPTED;
   /* both objects are logged */
-  if ((connection->sock = new_socket(listener, connection->fd)) == NULL)
+  connection->sock =
+      accepting_socket(state_of(listener), listener->family, listener->type, listener->protocol, connection->fd);
+  if (connection->sock == NULL)
     return ATTEMPT_FAILED;
   connection->peername = address_object(&connection->peer, connection->peer_length);
   return accepted(connection);
@@ -282,18 +273,20 @@ static int report_attempt(struct listener *listener, const char *message) {
   return report(listener, context);
 }
 
-/* Has it tried again after a while, since the socket will stay readable. */
+/* Has it tried again after a while, since the socket will stay readable; at once if there is no timer for that. */
 static int wait_for_resources(struct listener *listener) {
   PyObject *exception = take_exception(), *start = PyObject_GetAttrString((PyObject *)listener, "start");
+  PyObject *retry = NULL;
 
-  pollee_unwatch(listener->loop, &listener->pollee);
   if (start != NULL)
-    listener->retry = PyObject_CallMethod((PyObject *)listener->loop, "call_later", "dO", RETRY_DELAY, start);
+    retry = PyObject_CallMethod((PyObject *)listener->loop, "call_later", "dO", RETRY_DELAY, start);
   Py_XDECREF(start);
-  if (listener->retry == NULL) {
+  if (retry == NULL) {
     Py_DECREF(exception);
-    return -1;
+    return report_attempt(listener, "socket.accept() out of system resource");
   }
+  Py_XSETREF(listener->retry, retry);
+  pollee_unwatch(listener->loop, &listener->pollee);
   give_exception(exception);
   return report_attempt(listener, "socket.accept() out of system resource");
 }

@@ -113,6 +113,7 @@ static const size_t others[] = {
     AT(socket_call_type),  AT(socket_recv),        AT(socket_recv_into),      AT(socket_send),
     AT(keywords_loop),     AT(keywords_loop_name), AT(keywords_loop_context), AT(keywords_loop_name_context),
     AT(keywords_exc_info), AT(minus_one),          AT(socket_transport_type), AT(server_type),
+    AT(socket_accept),
 };
 
 #define COUNT(table) (sizeof(table) / sizeof(*(table)))

@@ -24,16 +24,13 @@ static struct handle *queue_call(struct loop *loop, const struct call *call) {
   return handle;
 }
 
-int schedule_soon(struct loop *loop, PyObject *callback, PyObject *const *args, Py_ssize_t nargs, PyObject *context) {
+struct handle *schedule_soon(struct loop *loop, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
+                             PyObject *context) {
   struct call call = {.callback = callback, .context = context, .args = args, .nargs = nargs};
-  struct handle *handle;
 
   if (loop_check_open(loop) < 0 || (loop->debug && debug_check_thread(loop) < 0))
-    return -1;
-  if ((handle = queue_call(loop, &call)) == NULL)
-    return -1;
-  Py_DECREF(handle);
-  return 0;
+    return NULL;
+  return queue_call(loop, &call);
 }
 
 PyDoc_STRVAR(call_soon_doc, "call_soon($self, callback, *args, context=None)\n--\n\n"

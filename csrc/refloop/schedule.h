@@ -5,9 +5,11 @@
 
 #include <Python.h>
 
+struct handle;
 struct loop;
 
-/* call_soon(); the context may be NULL. Returns 0, or -1 with an exception. */
-int schedule_soon(struct loop *loop, PyObject *callback, PyObject *const *args, Py_ssize_t nargs, PyObject *context);
+/* call_soon(); the context may be NULL. Returns a new reference, or NULL with an exception. */
+struct handle *schedule_soon(struct loop *loop, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
+                             PyObject *context);
 
 #endif

@@ -22,12 +22,12 @@ static void finish(struct socket_call *call) {
     Py_CLEAR(call->args[i]);
 }
 
-/* Whether a future is done, which may be asked with an exception set. */
-static bool is_done(struct loop *loop, PyObject *future) {
-  PyObject *exception = take_exception(), *done = PyObject_CallMethodNoArgs(future, loop->state->str_done);
-  bool truth = done == Py_True;
+/* Whether a future is cancelled, which may be asked with an exception set. */
+static bool is_cancelled(struct loop *loop, PyObject *future) {
+  PyObject *exception = take_exception(), *cancelled = PyObject_CallMethodNoArgs(future, loop->state->str_cancelled);
+  bool truth = cancelled == Py_True;
 
-  Py_XDECREF(done);
+  Py_XDECREF(cancelled);
   give_exception(exception); /* rather than one of asking */
   return truth;
 }
@@ -48,7 +48,7 @@ static int on_ready(struct loop *loop, struct pollee *pollee) {
     return 0;
   set = PyObject_CallMethodOneArg(future, loop->state->str_set_result, Py_None);
   Py_XDECREF(set);
-  if (set == NULL && is_done(loop, future)) { /* cancelled, and the task has not run yet */
+  if (set == NULL && is_cancelled(loop, future)) { /* the task has not run yet */
     PyErr_Clear();
     set = Py_None;
   }

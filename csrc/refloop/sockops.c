@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include "accepting.h"
+#include "address.h"
 #include "arguments.h"
 #include "compat.h"
 #include "loop.h"
@@ -217,7 +219,39 @@ static enum outcome attempt_sendto(struct socket_call *call, PyObject **result) 
   return call_method(call, call->loop->state->str_sendto, call->args[0], call->args[1], result);
 }
 
-static enum outcome attempt_accept(struct socket_call *call, PyObject **result) {
+/* An attribute of the socket that is a small number. Returns 0, or -1 with an exception. */
+static int number_of(struct socket_call *call, const char *name, int *value) {
+  PyObject *number = PyObject_GetAttrString(call->sock, name);
+
+  *value = number != NULL ? (int)PyLong_AsLong(number) : -1;
+  Py_XDECREF(number);
+  return PyErr_Occurred() ? -1 : 0;
+}
+
+/* accept() of a plain socket of this family. */
+static enum outcome accept_plainly(struct socket_call *call, int family, PyObject **result) {
+  struct sockaddr_storage peer;
+  socklen_t length;
+  PyObject *accepted, *address;
+  enum outcome outcome = CALL_DONE;
+  int type, protocol, fd;
+
+  if (number_of(call, "type", &type) < 0 || number_of(call, "proto", &protocol) < 0 || socket_call_descriptor(call) < 0)
+    return CALL_FAILED;
+  while (outcome == CALL_DONE && (fd = accepting_accept(call->fd, &peer, &length)) < 0)
+    outcome = system_call_failed();
+  if (outcome != CALL_DONE)
+    return outcome;
+  if ((accepted = accepting_socket(call->loop->state, family, type, protocol, fd)) == NULL)
+    return CALL_FAILED;
+  address = address_object(&peer, length);
+  *result = address != NULL ? PyTuple_Pack(2, accepted, address) : NULL;
+  Py_XDECREF(address);
+  Py_DECREF(accepted); /* without a result this closes it */
+  return *result != NULL ? CALL_DONE : CALL_FAILED;
+}
+
+static enum outcome accept_by_method(struct socket_call *call, PyObject **result) {
   struct core_state *state = call->loop->state;
   enum outcome outcome = call_method(call, state->str_accept, NULL, NULL, result);
   PyObject *accepted, *done;
@@ -232,6 +266,15 @@ static enum outcome attempt_accept(struct socket_call *call, PyObject **result) 
     return CALL_DONE;
   Py_CLEAR(*result);
   return CALL_FAILED;
+}
+
+static enum outcome attempt_accept(struct socket_call *call, PyObject **result) {
+  struct core_state *state = call->loop->state;
+  int plain = is_plain(call, state->str_accept, state->socket_accept), family = AF_UNSPEC;
+
+  if (plain < 0 || (plain && number_of(call, "family", &family) < 0))
+    return CALL_FAILED;
+  return plain && address_is_known(family) ? accept_plainly(call, family, result) : accept_by_method(call, result);
 }
 
 /* No call at all: waits once. */
@@ -357,9 +400,9 @@ PyMethodDef loop_sock_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* Takes a method of the plain socket, of which the class in Python is derived. */
-static int plain_method(struct core_state *state, PyObject *name, PyObject **method) {
-  *method = PyObject_GetAttr((PyObject *)state->socket_type, name);
+/* Takes a method of the plain socket: that of the class in Python, or of the one that this is derived from. */
+static int plain_method(void *type, PyObject *name, PyObject **method) {
+  *method = PyObject_GetAttr(type, name);
   return *method != NULL ? 0 : -1;
 }
 
@@ -378,9 +421,10 @@ int sockops_init(PyObject *module) {
   struct core_state *state = PyModule_GetState(module);
 
   return socket_call_type_init(module) < 0 || look_for_number(state) < 0 ||
-                 plain_method(state, state->str_recv, &state->socket_recv) < 0 ||
-                 plain_method(state, state->str_recv_into, &state->socket_recv_into) < 0 ||
-                 plain_method(state, state->str_send, &state->socket_send) < 0
+                 plain_method(state->python_socket_type, state->str_accept, &state->socket_accept) < 0 ||
+                 plain_method(state->socket_type, state->str_recv, &state->socket_recv) < 0 ||
+                 plain_method(state->socket_type, state->str_recv_into, &state->socket_recv_into) < 0 ||
+                 plain_method(state->socket_type, state->str_send, &state->socket_send) < 0
              ? -1
              : 0;
 }

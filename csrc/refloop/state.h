@@ -36,7 +36,8 @@ struct core_state {
   PyTypeObject *socket_type;        /* socket.SocketType: what socket.socket is derived from */
   PyObject *python_socket_type;     /* socket.socket */
   bool sees_numbers;                /* number_in_socket() is right */
-  PyObject *socket_recv;            /* methods of socket.SocketType */
+  PyObject *socket_accept;          /* methods of socket.socket, most of them inherited */
+  PyObject *socket_recv;
   PyObject *socket_recv_into;
   PyObject *socket_send;
   PyObject *minus_one;

@@ -78,8 +78,12 @@ static PyObject *closed_socket(struct stream *stream) {
 /* The object of the open socket, which takes over the descriptor; the same. */
 static PyObject *open_socket(struct stream *stream) {
   struct transport *transport = &stream->base;
-  PyObject *socket = PyObject_CallFunction(state_of(stream)->python_socket_type, "iiii", (int)stream->family,
-                                           SOCK_STREAM | SOCK_NONBLOCK, stream->protocol, transport->fd);
+  PyObject *socket;
+
+  if (transport->file != NULL) /* there was no memory for its wrapper */
+    return Py_NewRef(transport->file);
+  socket = PyObject_CallFunction(state_of(stream)->python_socket_type, "iiii", (int)stream->family,
+                                 SOCK_STREAM | SOCK_NONBLOCK, stream->protocol, transport->fd);
 
   if (socket == NULL)
     return NULL;

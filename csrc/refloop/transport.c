@@ -84,19 +84,43 @@ int transport_set_up(struct transport *transport, const struct transport_kind *k
 }
 
 int transport_call_soon(struct transport *transport, PyObject *callback, PyObject *argument) {
-  int failed;
+  struct handle *handle;
 
   if (callback == NULL)
     return -1;
-  failed = schedule_soon(transport->loop, callback, &argument, argument != NULL, transport->context);
+  handle = schedule_soon(transport->loop, callback, &argument, argument != NULL, transport->context);
   Py_DECREF(callback);
-  return failed;
+  Py_XDECREF((PyObject *)handle);
+  return handle != NULL ? 0 : -1;
+}
+
+/* Queues a call of a method of the transport itself, of which no object is made. Returns 0, or -1 with an exception. */
+static int call_own_soon(struct transport *transport, PyObject *name, PyObject *argument, PyObject *context) {
+  PyObject *args[] = {(PyObject *)transport, argument};
+  PyObject *method = PyObject_GetAttr((PyObject *)Py_TYPE(transport), name);
+  struct handle *handle = method != NULL ? schedule_soon(transport->loop, method, args, 2, context) : NULL;
+
+  Py_XDECREF(method);
+  Py_XDECREF((PyObject *)handle);
+  return handle != NULL ? 0 : -1;
+}
+
+/* Queues connection_made() and then, when reading starts and the waiter wakes up, begin(): both or none. Returns 0, or
+   -1 with an exception. */
+static int call_made_and_begin(struct transport *transport, PyObject *waiter) {
+  struct core_state *state = state_of(transport);
+  PyObject *self = (PyObject *)transport, *made = PyObject_GetAttr(transport->protocol, state->str_connection_made);
+  struct handle *handle = made != NULL ? schedule_soon(transport->loop, made, &self, 1, transport->context) : NULL;
+  int failed = handle == NULL || call_own_soon(transport, state->str_begin, waiter, transport->context) < 0;
+
+  if (failed && handle != NULL)
+    handle_cancel(handle);
+  Py_XDECREF(made);
+  Py_XDECREF((PyObject *)handle);
+  return failed ? -1 : 0;
 }
 
 int transport_start(struct transport *transport, const struct transport_arguments *arguments) {
-  struct core_state *state = transport->loop->state;
-  PyObject *self = (PyObject *)transport;
-
   if (loop_check_open(transport->loop) < 0) /* what was called may have closed it */
     return -1;
   if (given(arguments->server) != NULL)
@@ -105,10 +129,7 @@ int transport_start(struct transport *transport, const struct transport_argument
   transport->open = true;
   if (arguments->file != NULL)
     transport_set_file(transport, Py_NewRef(arguments->file));
-  /* only when connection_made() was called, reading starts and the waiter wakes up */
-  if (transport_call_soon(transport, PyObject_GetAttr(transport->protocol, state->str_connection_made), self) == 0 &&
-      transport_call_soon(transport, PyObject_GetAttr(self, state->str_begin),
-                          arguments->waiter != NULL ? arguments->waiter : Py_None) == 0)
+  if (call_made_and_begin(transport, arguments->waiter != NULL ? arguments->waiter : Py_None) == 0)
     return 0;
   transport->closing = transport->lost = true;
   transport->open = transport->numbered = false;
@@ -195,23 +216,45 @@ static void mark_as_closing(struct transport *transport) {
 }
 
 int transport_begin_close(struct transport *transport) {
-  if (transport->closing)
-    return 0;
-  mark_as_closing(transport);
+  if (!transport->closing)
+    mark_as_closing(transport);
   return transport->queue.count == 0 ? transport_lose(transport, Py_None) : 0;
 }
 
+/* Queues connection_lost(). Without memory for a copy of the current context it is called in an older one: whoever has
+   the connection has to be told. Returns 0, or -1 with an exception. */
+static int call_connection_lost_soon(struct transport *transport, PyObject *exception) {
+  PyObject *context = transport_new_context(transport);
+  int failed;
+
+  if (context == NULL) {
+    if (transport->read_context == NULL)
+      return -1;
+    PyErr_Clear();
+    context = Py_NewRef(transport->read_context);
+  }
+  failed = call_own_soon(transport, state_of(transport)->str_call_connection_lost, exception, context);
+  Py_DECREF(context);
+  return failed;
+}
+
 int transport_lose(struct transport *transport, PyObject *exception) {
+  int failed;
+
   if (transport->lost)
     return 0;
   transport->lost = true;
+  failed = call_connection_lost_soon(transport, exception);
+  if (failed && !transport->loop->closed) {
+    transport->lost = false;
+    return -1;
+  }
   if (transport->kind->half_open_writes)
     transport->lost_writes++;
   write_queue_clear(&transport->queue, writing_release);
   mark_as_closing(transport);
   pollee_unwatch(transport->loop, &transport->writing);
-  return transport_call_soon(
-      transport, PyObject_GetAttr((PyObject *)transport, transport->loop->state->str_call_connection_lost), exception);
+  return failed;
 }
 
 PyObject *transport_call_connection_lost(PyObject *self, PyObject *exception) {
@@ -304,7 +347,7 @@ static int log_error(struct transport *transport, const char *message, PyObject 
 }
 
 int transport_fatal(struct transport *transport, const char *message) {
-  PyObject *exception;
+  PyObject *exception, *of_report;
   int failed;
 
   if (errors_leave_run())
@@ -312,8 +355,9 @@ int transport_fatal(struct transport *transport, const char *message) {
   exception = take_exception();
   failed = transport->kind->is_quiet(exception) ? log_error(transport, message, exception)
                                                 : report(transport, message, exception);
-  if (!failed)
-    failed = transport_lose(transport, exception);
+  of_report = take_exception();
+  failed |= transport_lose(transport, exception);
+  keep_first((PyObject *)transport, of_report);
   Py_DECREF(exception);
   return failed;
 }

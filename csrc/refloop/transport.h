@@ -107,7 +107,8 @@ int transport_call_soon(struct transport *transport, PyObject *callback, PyObjec
 int transport_begin_close(struct transport *transport);
 
 /* Ends both directions at once, drops what is queued, and queues connection_lost() with the exception, which may be
-   None. Nothing if that is queued already. Returns 0, or -1 with an exception. */
+   None. Nothing if that is queued already. Returns 0; or -1 with an exception: nothing has changed then, unless the
+   loop is closed. */
 int transport_lose(struct transport *transport, PyObject *exception);
 
 /* Deals with the exception that is set, after which the transport cannot go on: it is reported, or for an OSError

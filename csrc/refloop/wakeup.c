@@ -78,7 +78,10 @@ static int open_signal_pipe(struct loop *loop) {
     PyErr_SetFromErrno(PyExc_OSError);
     return -1;
   }
-  return watch_own(loop, &loop->wakeup.signals, &signals_kind, loop->wakeup.signal_pipe[0]);
+  if (watch_own(loop, &loop->wakeup.signals, &signals_kind, loop->wakeup.signal_pipe[0]) == 0)
+    return 0;
+  wakeup_close(loop); /* else the next run would take it for one that is watched */
+  return -1;
 }
 
 /* Has Python's signal handler write to this descriptor, -1 for none. (Not PySignal_SetWakeupFd(), which interpreters
@@ -161,11 +164,7 @@ static int take_found(struct loop *loop, int failed) {
     PyErr_SetFromErrno(PyExc_OSError);
     return -1;
   }
-  if (poll_take(&loop->poll, queue_found, loop) < 0) {
-    PyErr_NoMemory();
-    return -1;
-  }
-  return 0;
+  return poll_take(&loop->poll, queue_found, loop);
 }
 
 /* Waits without the GIL, so many nanoseconds at most. */

@@ -92,7 +92,8 @@ static PyObject *add(struct loop *loop, const struct call *call, enum poll_direc
     return NULL;
   if ((handle = handle_new(loop, call->callback, call->args, call->nargs, NULL)) == NULL)
     return NULL;
-  if (loop_check_open(loop) < 0 || note_file(loop, fd, PyLong_Check(call->first) ? NULL : call->first) < 0) {
+  if (loop_check_open(loop) < 0 || note_file(loop, fd, PyLong_Check(call->first) ? NULL : call->first) < 0 ||
+      loop_check_open(loop) < 0) { /* each may run other code */
     Py_DECREF(handle);
     return NULL;
   }

@@ -136,7 +136,7 @@ static int queue_all(struct transport *transport, const struct span *spans, size
   return 0;
 }
 
-/* After an error of the kernel, or of an object whose memory cannot be written. */
+/* After an error of the kernel, of an object whose memory cannot be written, or for want of memory. */
 static int failed(struct transport *transport) {
   if (!transport->kind->half_open_writes)
     transport->lost_writes++;
@@ -156,7 +156,7 @@ static int put(struct transport *transport, struct span *spans, size_t count) {
     queued = queue_all(transport, spans, count, (size_t)written);
   for (size_t i = 0; i < count; i++)
     span_close(&spans[i]);
-  return written < 0 ? failed(transport) : queued;
+  return written < 0 || queued < 0 ? failed(transport) : 0; /* part of the data would be missing in the stream */
 }
 
 /* Whether data comes too late; from the sixth time on that is logged. Returns -1 with an exception. */

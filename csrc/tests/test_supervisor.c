@@ -238,13 +238,38 @@ static void test_lists_forget_those_that_ended(void) {
   fk_supervisor_release(list);
 }
 
+static void hold_up(int signal_number) {
+  (void)signal_number;
+  struct timespec half_a_second = fk_timespec(FK_SECOND / 2);
+  nanosleep(&half_a_second, NULL);
+}
+
+static void *leave_it_held_up(void *argument) {
+  struct fk_supervisor *supervisor = argument;
+  uint32_t number;
+  CHECK(fk_supervisor_bind(supervisor) == 0);
+  CHECK(syscall(SYS_getrandom, &number, sizeof number, 0) == sizeof number);
+  CHECK(syscall(SYS_tgkill, supervisor->process, supervisor->own, SIGFPE) == 0);
+  return NULL;
+}
+
+static void test_a_late_end_is_waited_for(void) {
+  struct fk_supervisor *supervisor = supervisor_with(rule_for("getrandom", FK_ACTION_allow));
+  CHECK(signal(SIGFPE, hold_up) != SIG_ERR); /* which the supervisor does not block */
+  in_thread(leave_it_held_up, supervisor);
+  fk_thread_await_disappearance(supervisor->process, supervisor->task);
+  CHECK(fk_supervisor_wait(supervisor, fk_now() + FK_SECOND / 10));
+  CHECK(atomic_load(&supervisor->listener) == -1);
+  fk_supervisor_release(supervisor);
+}
+
 int main(int argc, char **argv) {
   static const struct test_case cases[] = {
       {"fail", test_a_call_fails_and_is_in_the_trace}, {"short", test_a_write_is_cut},
       {"close", test_a_close_that_fails_has_closed},   {"delay", test_a_delay_delays},
       {"release", test_a_close_ends_delays},           {"owner", test_calls_go_on_when_the_owner_is_gone},
       {"children", test_children_go_on_through_exec},  {"one", test_one_filter_a_thread},
-      {"list", test_lists_forget_those_that_ended},
+      {"list", test_lists_forget_those_that_ended},    {"late", test_a_late_end_is_waited_for},
   };
 
   return run_named_case(cases, sizeof(cases) / sizeof(*cases), argc, argv);

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import contextvars
 import functools
 import inspect
 import threading
@@ -100,13 +101,15 @@ class Executor(Core):
         # The same with less ado: to chain any two futures takes longer than all else here.
         future: asyncio.Future[T] = self.create_future()
         future.add_done_callback(functools.partial(pass_cancellation_on, source))
-        source.add_done_callback(functools.partial(self._executed, future))
+        source.add_done_callback(functools.partial(self._executed, future, contextvars.copy_context()))
         return future
 
-    def _executed(self, future: asyncio.Future[T], source: concurrent.futures.Future[T]) -> None:
-        """Have ``future`` ended; runs in a thread of the executor."""
+    def _executed(
+        self, future: asyncio.Future[T], context: contextvars.Context, source: concurrent.futures.Future[T]
+    ) -> None:
+        """Have ``future`` ended; runs in a thread of the executor, where nobody is told of what it raises."""
         if not self.is_closed():
-            self.call_soon_threadsafe(end_as, future, source)
+            self.call_soon_threadsafe(end_as, future, source, context=context)
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Let the threads of the default executor finish, and allow no new use of it.

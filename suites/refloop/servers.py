@@ -91,10 +91,21 @@ class Server(_core.Server, asyncio.AbstractServer):
         for sock in self._sockets:
             sock.listen(self._backlog)
         self._serving = True
-        for sock in self._sockets:
-            listener = _core.Listener(self._loop, sock, self._protocol_factory, self, context)
-            self._listeners.append(listener)
-            listener.start()
+        try:
+            for sock in self._sockets:
+                listener = _core.Listener(self._loop, sock, self._protocol_factory, self, context)
+                self._listeners.append(listener)
+                listener.start()
+        except BaseException:
+            self._stop()
+            raise
+
+    def _stop(self) -> None:
+        """Accept no more connections."""
+        self._serving = False
+        for listener in self._listeners:
+            listener.stop()
+        self._listeners.clear()
 
     async def start_serving(self) -> None:
         """Accept connections from now on; nothing if it does already.
@@ -135,10 +146,7 @@ class Server(_core.Server, asyncio.AbstractServer):
         sockets, self._sockets = self._sockets, None
         if sockets is None:
             return
-        self._serving = False
-        for listener in self._listeners:
-            listener.stop()
-        self._listeners.clear()
+        self._stop()
         for sock in sockets:
             sock.close()
         if self._clean_up is not None:

@@ -1,7 +1,7 @@
-"""A scene on a loop, once for each allocation in it, which then fails: ``allocation_torture.py LOOP DOMAIN COUNT``.
+"""A scene on a loop, once for each allocation in it, which then fails.
 
-Prints a JSON list: for allocation 1, 2, ... of the scene what became of it when that one failed (and COUNT - 1 more
-after it), each in a fork of its own: how many failed, and the outcome.
+``allocation_torture.py LOOP SCENE DOMAIN COUNT`` prints a JSON list: for allocation 1, 2, ... of the scene what became
+of it when that one failed (and COUNT - 1 more after it), each in a fork of its own: how many failed, and the outcome.
 """
 
 import faulthandler
@@ -14,13 +14,15 @@ import sys
 import tempfile
 from typing import Any, Literal
 
+import allocation_scenes
+
 from loopproof import faultkit
 from loopproof.loops import LoopSpec
 
 DEADLINE = 30
 
 
-class Scene:
+class Callbacks:
     """Callbacks, timers, watched descriptors and runs of one loop: no tasks and no functions made on the way.
 
     In 3.12 and 3.13 both break CPython itself when they find no memory.
@@ -69,24 +71,40 @@ class Scene:
         os.close(self._writing)
 
 
-def attempt(factory: Any, faults: faultkit.AllocationFaults) -> str:
-    """Play the scene, then again without faults; say how the first time ended, and what was wrong afterwards."""
-    scene = Scene(factory)
+def scene_of(name: str, factory: Any) -> Any:
+    return Callbacks(factory) if name == "callbacks" else allocation_scenes.Play(name, factory)
+
+
+def left_over() -> set[str]:
+    """The types of the objects of refloop's core that are left.
+
+    Not the loop itself: a coroutine of which the interpreter cannot make a cell it loses, with all that it refers to.
+    """
+    gc.collect()
+    kinds = (type(thing) for thing in gc.get_objects())
+    return {kind.__qualname__ for kind in kinds if kind.__module__ == "refloop._core"}
+
+
+def attempt(name: str, factory: Any, faults: faultkit.AllocationFaults) -> str:
+    """Play the scene; say how that ended, and what was wrong afterwards. Callbacks are played again, without faults."""
+    scene = scene_of(name, factory)
     outcome = "passed"
     try:
         with faults:
             scene.play()
-    except (MemoryError, RuntimeError, SystemError) as error:  # the last is CPython's own, e.g. in os.environ.get()
+    except (MemoryError, RuntimeError, SystemError, TypeError) as error:  # the last two are CPython's own, as of stat()
         outcome = type(error).__name__
     scene.end()
-    gc.collect()
-    again = Scene(factory)
-    again.play()
-    again.end()
-    return outcome
+    del scene
+    left = left_over()
+    if name == "callbacks":
+        again = scene_of(name, factory)
+        again.play()
+        again.end()
+    return outcome + (f", left over: {left}" if left else "")
 
 
-def forked(factory: Any, first: int | None, count: int, domain: Any) -> tuple[int, int, str]:
+def forked(name: str, factory: Any, first: int | None, count: int, domain: Any) -> tuple[int, int, str]:
     """Return the allocations seen and failed, and the outcome."""
     reading, writing = os.pipe()
     with tempfile.TemporaryFile() as errors:
@@ -96,9 +114,10 @@ def forked(factory: Any, first: int | None, count: int, domain: Any) -> tuple[in
             faulthandler.enable(2)
             signal.alarm(DEADLINE)
             before = faultkit.descriptors()
-            faults = faultkit.AllocationFaults(first=first, count=count, domain=domain)
+            thread: Literal["any"] | None = "any" if name in allocation_scenes.EVERY_THREAD else None
+            faults = faultkit.AllocationFaults(first=first, count=count, domain=domain, thread=thread)
             try:
-                outcome = attempt(factory, faults)
+                outcome = attempt(name, factory, faults)
                 left = set(faultkit.descriptors()) - set(before)
                 outcome += f", left open: {left}" if left else ""
             except BaseException as error:
@@ -117,16 +136,17 @@ def forked(factory: Any, first: int | None, count: int, domain: Any) -> tuple[in
     return seen, failed, outcome
 
 
-def main(loop: str, domain: Literal["raw", "mem", "object", "any"], count: str) -> None:
+def main(loop: str, name: str, domain: Literal["raw", "mem", "object", "any"], count: str) -> None:
     logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
     factory = LoopSpec.parse(loop).resolve()
     for _ in range(3):  # the first runs fill caches, and import what is imported late
-        attempt(factory, faultkit.AllocationFaults())
+        attempt(name, factory, faultkit.AllocationFaults())
     gc.collect()
+    gc.freeze()  # what is here now is not looked at again
     gc.disable()  # a collection counts what other cases of the process have left
-    total, _, outcome = forked(factory, None, 1, domain)
+    total, _, outcome = forked(name, factory, None, 1, domain)
     assert outcome.startswith("passed"), outcome
-    print(json.dumps([forked(factory, first, int(count), domain)[1:] for first in range(1, total + 1)]))
+    print(json.dumps([forked(name, factory, first, int(count), domain)[1:] for first in range(1, total + 1)]))
 
 
 if __name__ == "__main__":

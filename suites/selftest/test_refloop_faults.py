@@ -7,11 +7,10 @@ import asyncio
 import collections
 import errno
 import gc
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from fault_scenes import PATIENCE, SCENES, Story, play
+from fault_scenes import SCENES, Story, play
 
 import refloop
 from loopproof import faultkit
@@ -54,10 +53,7 @@ def attempt(scene: str, rule: dict[str, object]) -> tuple[Story, int]:
     injector = Injector([rule])
     story = play(scene, refloop.new_event_loop, injector)
     gc.collect()
-    patience = time.monotonic() + PATIENCE  # those of the fault kit may go a moment later
-    while (left := faultkit.descriptors().keys() - before) and time.monotonic() < patience:
-        time.sleep(0.001)
-    assert not left, "descriptors are left open"
+    assert not faultkit.descriptors().keys() - before, "descriptors are left open"
     assert not isinstance(story.raised, TimeoutError) or story.raised.errno, f"{rule} has it hang"
     return story, injector.chosen[0]
 
