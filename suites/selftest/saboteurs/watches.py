@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from saboteurs import saboteur
+from saboteurs.pipe_loop import Pipes, WriteTransport
 from saboteurs.server_loop import Servers
 
 
@@ -30,3 +31,13 @@ class EndsTheWatchOfAnybody(asyncio.SelectorEventLoop):
 
     def _sock_write_done(self, fd: int, future: Any, handle: Any = None) -> None:
         self.remove_writer(fd)
+
+
+@saboteur("PIPE-CONNECT_WRITE_PIPE-15")
+class WatchesClosedPipes(Pipes):
+    """Closes a pipe without an end to its watch."""
+
+    class writer(WriteTransport):
+        def _call_connection_lost(self, error: Any) -> None:
+            self._loop._add_reader(self._fileno, list)
+            super()._call_connection_lost(error)
