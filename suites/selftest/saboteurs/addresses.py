@@ -56,3 +56,21 @@ class AsksForThePeerLater(Servers):
 
     def _make_socket_transport(self, *args: Any, **options: Any) -> Any:
         return super()._make_socket_transport(*args, **{**options, "extra": None})  # type: ignore[misc]
+
+
+@saboteur("CONN-CREATE_CONNECTION-64")
+class TakesBytesForNothing(asyncio.SelectorEventLoop):
+    """Takes a port that is bytes for none."""
+
+    async def create_connection(self, factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
+        number = 0 if isinstance(port, bytes) else port
+        return await super().create_connection(factory, host, number, **options)
+
+
+@saboteur("SERV-CREATE_SERVER-49")
+class NumbersEmptyPorts(Servers):
+    """Makes a number of every port that is text."""
+
+    def options(self, given: dict[str, Any]) -> dict[str, Any]:
+        port = given.get("port")
+        return {**given, "port": int(port)} if isinstance(port, str | bytes) else given

@@ -311,20 +311,6 @@ class InterruptIsNotRetrieved(Stock):
         return task.result()
 
 
-@saboteur("LIFE-RUN_UNTIL_COMPLETE-16")
-class PrefersTheResult(Stock):
-    """Takes the end of its own task for that of the run though an interrupt ended it."""
-
-    def run_until_complete(self, future: Any) -> Any:
-        task = asyncio.ensure_future(future, loop=self)
-        try:
-            return super().run_until_complete(task)
-        except (KeyboardInterrupt, SystemExit):
-            if task.cancelled():
-                return task.result()
-            raise
-
-
 @saboteur("LIFE-RUN_UNTIL_COMPLETE-17")
 class OwnTaskIsReported(Stock):
     """Has the task it made of a coroutine reported when an early stop left it pending."""
