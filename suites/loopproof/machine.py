@@ -55,6 +55,16 @@ def ipv6() -> str | None:
 
 
 @_feature
+def udp_lite() -> str | None:
+    """UDP-Lite, a protocol of datagrams beside UDP."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_UDPLITE).close()
+    except (AttributeError, OSError) as error:
+        return f"there is no such socket ({error})"
+    return None
+
+
+@_feature
 def link_local() -> str | None:
     """An interface with an IPv6 link-local address."""
     return None if link_local_addresses() else "no interface has one"

@@ -1,7 +1,7 @@
 """A pytest plugin that runs mutants of the standard library's loop: in a fork each, until the first case that fails.
 
 The process collects the cases once; a fork puts the mutant's code in the place of a function's, and runs the cases that
-reach its lines.
+reach its lines, the most likely to fail first.
 """
 
 import ast
@@ -16,9 +16,9 @@ import signal
 import sys
 import time
 import tomllib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -29,7 +29,7 @@ from operators import Mutant, mutants
 from scope import ELSEWHERE, FILES, FOLDER, area_outside
 
 MEMORY = 4 * 1024**3
-PATIENCE = 1200.0
+PATIENCE = 300.0
 """Seconds for all cases of one mutant; each case has the suite's deadline besides."""
 
 
@@ -45,17 +45,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--most", type=int, default=1500, help="cases of one mutant, of each function first (%(default)s)")
     group.addoption("--survivors", action="store_true", help="only what the last run did not kill, and add to it")
     group.addoption("--only", default="", help="only mutants with this text in their name")
+    group.addoption("--excused", action="store_true", help="try also those that unobservable.toml has a reason for")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A mutant, the function it changes, and the cases that reach it. A control has no mutant."""
+    """A mutant, the function it changes, and the cases that reach it. A control has no mutant.
+
+    weights: how much each case is about the function, by node id.
+    """
 
     file: str
     mutant: Mutant | None
     function: FunctionType | None
     tree: ast.Module
     cases: list[pytest.Item]
+    weights: dict[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -92,23 +97,39 @@ def population(measured: coverage.CoverageData, items: list[pytest.Item]) -> Ite
         module = importlib.import_module(f"asyncio.{name}")
         tree = ast.parse(path.read_text())
         reached = measured.contexts_by_lineno(str(path))
+        weighed = functools.cache(functools.partial(weights, reached))
         for mutant in mutants(tree):
             if area_outside(mutant.function) or re.search(ELSEWHERE, f"{mutant.function} {mutant.change}"):
                 continue
             for function in functions_of(module, mutant.function):
                 ids = {case for line in mutant.lines for case in reached.get(line, ())}
-                yield Trial(name, mutant, function, tree, [by_id[case] for case in sorted(ids & by_id.keys())])
+                cases = [by_id[case] for case in sorted(ids & by_id.keys())]
+                yield Trial(name, mutant, function, tree, cases, weighed(function))
 
 
-def ordered(cases: list[pytest.Item], chance: random.Random) -> list[pytest.Item]:
-    """Return cases in a random order, but one of each function before the second of any."""
+def weights(reached: dict[int, list[str]], function: FunctionType) -> dict[str, float]:
+    """Tell how much each case is about a function: it is the more, the fewer others reach the same lines of it."""
+    found: dict[str, float] = defaultdict(float)
+    for line in {line for _, _, line in function.__code__.co_lines() if line in reached}:
+        for case in reached[line]:
+            found[case] += 1 / len(reached[line])
+    return found
+
+
+def ordered(trial: Trial, killers: Counter[str], chance: random.Random) -> list[pytest.Item]:
+    """Return the cases of a trial: those that have killed mutants of its function, then those that are most about it.
+
+    Cases that are equal in this come in a random order; one of each case function comes before the second of any.
+    """
+    shuffled = chance.sample(trial.cases, len(trial.cases))
+    shuffled.sort(key=lambda item: (killers[item.nodeid], trial.weights.get(item.nodeid, 0)), reverse=True)
     turns: Counter[str] = Counter()
-    places: list[tuple[int, int]] = []
-    for index, item in enumerate(shuffled := chance.sample(cases, len(cases))):
+    places: list[tuple[bool, int, int]] = []
+    for index, item in enumerate(shuffled):
         function = item.nodeid.partition("[")[0]
-        places.append((turns[function], index))
+        places.append((not killers[item.nodeid], turns[function], index))
         turns[function] += 1
-    return [shuffled[index] for _, index in sorted(places)]
+    return [shuffled[index] for _, _, index in sorted(places)]
 
 
 class Failure:
@@ -153,17 +174,27 @@ def run_in_fork(trial: Trial, session: pytest.Session, notes: Path) -> int:
 class Queue:
     """Trials, run a few at a time."""
 
-    def __init__(self, session: pytest.Session, data: Path, at_once: int) -> None:
+    def __init__(self, session: pytest.Session) -> None:
+        given = session.config.option
         self._session = session
-        self._data = data
-        self._at_once = at_once
+        self._data: Path = given.data
+        self._at_once: int = given.at_once
+        self._most: int = given.most
+        self._chance = random.Random(given.seed)
+        self._killers: defaultdict[FunctionType | None, Counter[str]] = defaultdict(Counter)
         self._running: dict[int, tuple[Trial, Path, float]] = {}
         self.results: list[dict[str, Any]] = []
+
+    def excuse(self, trial: Trial) -> None:
+        """Count a trial that is known to end with nothing, and need not be made."""
+        self._note(trial, "excused", 0)
 
     def add(self, trial: Trial) -> None:
         """Start a trial as soon as there is room."""
         while len(self._running) >= self._at_once:
             self._collect()
+        cases = ordered(trial, self._killers[trial.function], self._chance)
+        trial = replace(trial, cases=cases[: self._most if trial.mutant else None])
         notes = self._data / f"notes-{len(self._running)}-{time.monotonic_ns()}"
         self._running[run_in_fork(trial, self._session, notes)] = trial, notes, time.monotonic()
 
@@ -175,8 +206,8 @@ class Queue:
     def _collect(self) -> None:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if not pid:
-            for child, (_, _, began) in self._running.items():
-                if time.monotonic() - began > PATIENCE:
+            for child, (trial, _, began) in self._running.items():
+                if trial.mutant and time.monotonic() - began > PATIENCE:
                     os.kill(child, signal.SIGKILL)
             time.sleep(0.02)
             return
@@ -185,16 +216,14 @@ class Queue:
         notes.unlink(missing_ok=True)
         code = os.waitstatus_to_exitcode(status)
         verdict = "survived" if code == 0 else "killed" if told.get("by") and code != -signal.SIGKILL else "broken"
-        self.results.append(
-            {
-                "mutant": trial.name,
-                "verdict": verdict if trial.cases else "not reached",
-                "cases": len(trial.cases),
-                "seconds": round(time.monotonic() - began, 2),
-                **(told if code else {}),
-            }
-        )
-        print(f"{verdict if trial.cases else 'not reached':12} {trial.name[:200]}", flush=True)
+        if verdict == "killed":
+            self._killers[trial.function][told["by"]] += 1
+        self._note(trial, verdict if trial.cases else "not reached", time.monotonic() - began, told if code else {})
+
+    def _note(self, trial: Trial, verdict: str, seconds: float, told: dict[str, str] | None = None) -> None:
+        result = {"mutant": trial.name, "verdict": verdict, "cases": len(trial.cases), "seconds": round(seconds, 2)}
+        self.results.append({**result, **(told or {})})
+        print(f"{verdict:12} {seconds:6.1f} s {trial.name[:200]}", flush=True)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -215,12 +244,15 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
         lived = {r["mutant"] for r in known if r["verdict"] != "killed" and not reason(r["mutant"])}
         known = [result for result in known if result["mutant"] not in lived]
         trials = [trial for trial in trials if trial.name in lived]
-    queue = Queue(session, given.data, given.at_once)
+    queue = Queue(session)
     nothing = ast.Module([], [])
     for trial in [Trial("", None, None, nothing, list(session.items))] * given.controls + trials[: given.mutants]:
         if time.monotonic() - began > given.seconds:
             break
-        queue.add(replace(trial, cases=ordered(trial.cases, chance)[: given.most if trial.mutant else None]))
+        if given.excused or not reason(trial.name):
+            queue.add(trial)
+        else:
+            queue.excuse(trial)
     queue.finish()
     results.write_text(json.dumps(known + queue.results, indent=1))
     report(known + queue.results)

@@ -10,15 +10,12 @@ FILES = ("base_events", "selector_events", "unix_events", "events", "transports"
 OUTSIDE = {
     "abc": r"^Abstract(?!Server.__a)|^(Read|Write|Datagram|Subprocess)?Transport\.",
     "childwatch": r"ChildWatcher|child_watcher|_init_watcher|can_use_pidfd|waitstatus",
-    "datagram": r"datagram|Datagram",
     "debug": r"(get|set)_debug|_set_coroutine_origin_tracking",
     "other platforms": r"_write_send$",  # where there is no sendmsg()
     "dns": r"^BaseEventLoop\._?get(addr|name)info",
     "fork": r"^on_fork$",
     "executor": r"run_in_executor|set_default_executor",
-    "pipes": r"PipeTransport|pipe_transport|connect_(read|write)_pipe",
     "policy": r"Policy|event_loop_policy|^((get|set|new)_event_loop)$",
-    "sendfile": r"sendfile|Sendfile|_empty_waiter|_sock_add_cancellation_callback",
     "signals": r"signal|sighandler",
     "subprocess": r"subprocess|Subprocess|_format_pipe",
     "written in C": r"^_?[gs]et_running_loop$",
@@ -28,7 +25,7 @@ OUTSIDE = {
 """Areas that this measurement leaves out: a pattern of the qualified names of their functions."""
 
 
-ELSEWHERE = r"NotImplementedError|sendfile|_empty_waiter|logger\.|__repr__|_repr_info|_format_|_test_selector_event"
+ELSEWHERE = r"NotImplementedError|logger\.|__repr__|_repr_info|_format_|_test_selector_event"
 """Statements of other functions that belong to those areas, or whose effect is a text that nothing prescribes."""
 
 

@@ -165,6 +165,22 @@ def successor(number: int) -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
+async def watchable(number: int) -> None:
+    """Check that the running loop can watch a number that a squatter has: it has forgotten who had it before.
+
+    Raises AssertionError if no callback comes, and whatever add_reader() and add_writer() raise.
+    """
+    loop, seen = asyncio.get_running_loop(), set[str]()
+    try:
+        loop.add_reader(number, seen.add, "data")
+    except NotImplementedError:
+        return
+    loop.add_writer(number, seen.add, "room")
+    await until(lambda: len(seen) == 2, f"the callbacks of descriptor {number}, which belongs to somebody else by now,")
+    loop.remove_reader(number)
+    loop.remove_writer(number)
+
+
 async def closed_once(
     make: Callable[[socket.socket], Awaitable[tuple[Any, Any]]], ours: socket.socket, end: Callable[[Any], None]
 ) -> None:
@@ -172,7 +188,7 @@ async def closed_once(
 
     ``make(ours)`` returns the transport and a protocol that records, ``end(transport)`` ends it. Raises AssertionError
     if the socket stays open, or if something is done to what has its number afterwards: by more calls of close() and
-    abort(), by the socket object, or when that and the transport are collected.
+    abort(), by the socket object, or when that and the transport are collected; or if that cannot be watched.
     """
     with Squatters() as squatters:
         number = ours.fileno()
@@ -187,3 +203,4 @@ async def closed_once(
         del transport, protocol, ours
         await asyncio.sleep(0)
         squatters.check()
+        await watchable(number)

@@ -1,6 +1,7 @@
 """Loops with one bug each in how they close, shut down their generators and executor, and are collected."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from typing import Any
@@ -283,3 +284,12 @@ class IgnoresTheTimeout(Stock):
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         await super().shutdown_default_executor()
+
+
+@saboteur("LIFE-SHUTDOWN_DEFAULT_EXECUTOR-11")
+class SwallowsErrorsOfTheExecutor(Stock):
+    """Says nothing of what the shutdown of an executor raises."""
+
+    async def shutdown_default_executor(self, *args: Any, **options: Any) -> None:
+        with contextlib.suppress(Exception):
+            await super().shutdown_default_executor(*args, **options)

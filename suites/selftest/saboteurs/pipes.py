@@ -309,3 +309,12 @@ class KeepsTheProtocol(Pipes):
         def set_protocol(self, protocol: Any) -> None:
             protocol.pause_writing = self._protocol.pause_writing
             super().set_protocol(protocol)
+
+
+@saboteur("PIPE-CONNECT_READ_PIPE-22")
+class SwallowsErrorsOfReading(Pipes):
+    """Takes an error in reading for the end."""
+
+    class reader(ReadTransport):
+        def _fatal_error(self, exc: Any, message: str = "") -> None:
+            self._close(None)

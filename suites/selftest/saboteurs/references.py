@@ -1,4 +1,4 @@
-"""Loops with one bug each in which handles, callbacks and contexts they refer to, and for how long."""
+"""Loops with one bug each in what handles, callbacks, contexts and protocols they refer to, and for how long."""
 
 import asyncio
 import gc
@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from saboteurs import saboteur
+from saboteurs.stream_loop import SocketTransport, Transports
 
 Base = asyncio.SelectorEventLoop
 
@@ -137,3 +138,13 @@ class CancelsOnce(Base):
         handle = _Strict(callback, args, self, context)
         self._ready.append(handle)
         return handle
+
+
+@saboteur("PROTO-CONNECTION_LOST-07")
+class KeepsTheProtocolOfTheDead(Transports):
+    """Has a transport refer to its protocol for ever."""
+
+    class transport(SocketTransport):
+        def _call_connection_lost(self, error: Any) -> None:
+            self.last = self._protocol
+            super()._call_connection_lost(error)

@@ -298,3 +298,23 @@ class LeavesThePosition(Native):
         except ConnectionError:
             file.seek(0)
             raise
+
+
+@saboteur("SENDF-COMMON-19")
+class TrustsTheNumber(Native):
+    """Raises what the system says of a number that is no descriptor."""
+
+    async def natively(self, sock: Any, file: Any, offset: int, count: Any) -> int:
+        if hasattr(file, "fileno") and not isinstance(file, io.BytesIO):
+            os.fstat(file.fileno())
+        return await super().natively(sock, file, offset, count)
+
+
+@saboteur("SENDF-SENDFILE-08")
+class WantsAnEmptyQueue(Native):
+    """Refuses a transport whose protocol is paused."""
+
+    async def sendfile(self, transport: Any, *args: Any, **options: Any) -> int:
+        if getattr(transport, "_protocol_paused", False):
+            raise RuntimeError("the transport is not ready")
+        return await super().sendfile(transport, *args, **options)

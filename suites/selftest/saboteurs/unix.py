@@ -139,6 +139,28 @@ class MakesAFileOfAbstractNames(Servers):
         return {**given, "path": f"/tmp{path[1:]}"} if isinstance(path, str) and path[:1] == "\0" else given
 
 
+@saboteur("UNIX-CREATE_UNIX_SERVER-20")
+class LooksAtTheFile(Servers):
+    """Wants the file of a socket that it is given."""
+
+    def options(self, given: dict[str, Any]) -> dict[str, Any]:
+        if given.get("sock") is not None:
+            pathlib.Path(given["sock"].getsockname()).stat()
+        return given
+
+
+@saboteur("UNIX-CREATE_UNIX_SERVER-21")
+class KeepsTheSocketOfABadName(Servers):
+    """Leaves a socket open when its name cannot be encoded."""
+
+    async def create_unix_server(self, *args: Any, **given: Any) -> Any:
+        try:
+            return await super().create_unix_server(*args, **given)
+        except UnicodeEncodeError:
+            self._kept = socket.socket(socket.AF_UNIX)
+            raise
+
+
 @saboteur("UNIX-CREATE_UNIX_SERVER-16")
 class ServesAtOnce(Servers):
     """Starts to serve though it is told not to."""
@@ -188,8 +210,9 @@ class RemovesTheFileAlways(Files):
 
 
 @saboteur("UNIX-CREATE_UNIX_SERVER-13")
+@saboteur("UNIX-CREATE_UNIX_SERVER-19")
 class WantsTheFile(Files):
-    """Raises when the file is gone."""
+    """Raises when the file is gone, or its folder."""
 
     def closed(self, path: pathlib.Path) -> None:
         if self.cleans:

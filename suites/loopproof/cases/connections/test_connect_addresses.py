@@ -255,3 +255,16 @@ async def test_an_address_that_the_local_one_does_not_fit(loop: Loop) -> None:
         assert transport.get_extra_info("sockname")[0] == "127.0.0.2"
         assert not port.waiting("::1")
         await ended(transport, protocol)
+
+
+@requires("CONN-CREATE_CONNECTION-64")
+@pytest.mark.parametrize("host", ["127.0.0.1", b"127.0.0.1", "localhost"])
+@pytest.mark.parametrize("form", ["%d", b"%d"])
+async def test_a_port_that_is_no_int(loop: Loop, host: Any, form: Any) -> None:
+    """A port may be the text or the bytes of a number, and a host that is an address its bytes."""
+    with Port().listen() as port:
+        transport, protocol = await loop.create_connection(
+            RecordingProtocol, host, form % port.number, family=socket.AF_INET
+        )
+        assert transport.get_extra_info("peername") == ("127.0.0.1", port.number)
+        await ended(transport, protocol)

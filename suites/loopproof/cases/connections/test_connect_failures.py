@@ -130,6 +130,11 @@ async def refused(loop: Loop, port: Port, factory: Callable[[], Any]) -> None:
     await loop.create_connection(factory, "127.0.0.1", port.number)
 
 
+async def refused_at_once(loop: Loop, port: Port, factory: Callable[[], Any]) -> None:
+    """Connect to a broadcast address, which connect() refuses before anything is sent."""
+    await loop.create_connection(factory, "127.255.255.255", port.number)
+
+
 async def refused_twice(loop: Loop, port: Port, factory: Callable[[], Any]) -> None:
     """Connect to a name with two addresses, where nobody listens."""
     await loop.create_connection(factory, None, port.number)
@@ -180,6 +185,7 @@ async def too_late(loop: Loop, port: Port, factory: Callable[[], Any]) -> None:
 
 PLAIN: dict[str, Failing] = {
     "refused": refused,
+    "refused at once": refused_at_once,
     "refused twice": refused_twice,
     "not bound": not_bound,
     "not found": not_found,

@@ -183,6 +183,16 @@ async def test_a_protocol(loop: Loop, arguments: dict[str, Any], proto: int) -> 
         assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_PROTOCOL) == socket.IPPROTO_UDP
 
 
+@requires("DGRAM-CREATE_DATAGRAM_ENDPOINT-22")
+@needs("udp_lite")
+@pytest.mark.parametrize("arguments", [{"local_addr": ("127.0.0.1", 0)}, {"family": socket.AF_INET}])
+async def test_another_protocol_of_datagrams(loop: Loop, arguments: dict[str, Any]) -> None:
+    """The socket is of the protocol that proto names, which need not be UDP."""
+    async with endpoint(loop, proto=socket.IPPROTO_UDPLITE, **arguments) as link:
+        ours = link.transport.get_extra_info("socket")
+        assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_PROTOCOL) == socket.IPPROTO_UDPLITE
+
+
 @requires("DGRAM-CREATE_DATAGRAM_ENDPOINT-26", "DGRAM-RECEIVED-07")
 @needs("ipv6")
 async def test_an_address_with_flow_and_scope(loop: Loop) -> None:

@@ -287,3 +287,25 @@ async def test_what_is_sent_in_resume_writing(loop: Loop, kind: str, more: int) 
         assert await link.sent(total + more) == expected
         await until(lambda: pauses(link)[-1] == "resume_writing", "the end of the last pause")
         assert len(pauses(link)) == (2 if more == 1 else 4)
+
+
+@requires("DGRAM-SENDTO-14", "DGRAM-SENDTO-07")
+@on_datagrams("unix")
+@pytest.mark.parametrize("wrong", [None, 5, ("127.0.0.1", 9)], ids=repr)
+async def test_a_wrong_address_behind_others(loop: Loop, kind: str, wrong: Any, reports: list[Any]) -> None:
+    """Behind a queue a wrong address is told as well, in one way; what was queued before it is sent."""
+    async with datagram_link(loop, kind) as link:
+        count = await clogged(link)
+        raised = False
+        try:
+            link.transport.sendto(b"wrong", wrong)
+        except (TypeError, ValueError, OSError):
+            raised = True
+        assert await link.sent(count) == [*map(numbered, range(count))]
+        await polls(3)
+        told = [raised, bool(link.errors), link.protocol.error is not None]
+        assert sum(told) == 1, f"sendto() raised, error_received(), connection_lost() with the error: {told}"
+        if not link.protocol.closed.is_set():
+            link.send(b"next")
+            assert (await link.sent(count + 1))[-1] == b"next"
+    reports.clear()  # where the error ends the endpoint it is reported, too

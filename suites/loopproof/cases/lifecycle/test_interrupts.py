@@ -355,3 +355,26 @@ def test_an_interrupt_as_the_coroutine_is_cancelled(loop: asyncio.AbstractEventL
     assert caught.value is thrown
     loop.call_soon(loop.stop)  # after what is left of that run
     loop.run_forever()
+
+
+@requires("LIFE-RUN_UNTIL_COMPLETE-15")
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "SystemExit"])
+def test_an_interrupt_while_the_coroutine_waits(loop: asyncio.AbstractEventLoop, error: str) -> None:
+    """An interrupt that leaves the run when the coroutine is not done comes out as it is; the coroutine goes on."""
+    thrown = ERRORS[error]("from the case")
+    tasks: list[asyncio.Task[Any] | None] = []
+    later = loop.create_future()
+
+    async def main() -> None:
+        tasks.append(asyncio.current_task())
+        loop.call_soon(throw, thrown)
+        await later
+
+    with raises(ERRORS[error]) as caught:
+        loop.run_until_complete(main())
+    assert caught.value is thrown
+    (task,) = tasks
+    assert task is not None
+    assert not task.done()
+    later.set_result(None)
+    assert loop.run_until_complete(task) is None

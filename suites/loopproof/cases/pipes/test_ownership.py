@@ -11,10 +11,10 @@ import pytest
 
 from loopproof.authoring import raises, requires, until
 from loopproof.authoring.cancellation import Cancel, at_every_turn
-from loopproof.authoring.descriptors import Squatters
+from loopproof.authoring.descriptors import Squatters, watchable
 from loopproof.authoring.history import RecordingProtocol
 from loopproof.authoring.links import polls
-from loopproof.authoring.pipes import Counted, identity, opened
+from loopproof.authoring.pipes import Counted, drained, identity, opened
 
 Loop = asyncio.AbstractEventLoop
 SIDES = ("connect_read_pipe", "connect_write_pipe")
@@ -39,6 +39,7 @@ async def left_alone(squatters: Squatters, transport: Any, protocol: Any, pipe: 
     await polls(2)
     assert pipe.closings == 1, f"the pipe object was closed {pipe.closings} times"
     squatters.check()
+    await watchable(number)
 
 
 @requires("PIPE-CONNECT_READ_PIPE-13")
@@ -103,6 +104,28 @@ async def test_a_transport_that_writes(loop: Loop, kind: str, how: str) -> None:
         transport, _ = await loop.connect_write_pipe(lambda: protocol, pipe)
         ENDS[how](transport, reading)
         await left_alone(squatters, transport, protocol, pipe)
+
+
+@requires("PIPE-CONNECT_WRITE_PIPE-15")
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+@pytest.mark.parametrize("how", ["close", "write_eof"])
+async def test_a_transport_that_has_more_to_write(loop: Loop, kind: str, how: str) -> None:
+    """Ended while data are queued, it closes the pipe once they are written, and is done with it."""
+    with opened(kind) as (reading, writing), Squatters() as squatters:
+        pipe, protocol = Counted(writing), RecordingProtocol()
+        transport, _ = await loop.connect_write_pipe(lambda: protocol, pipe)
+        transport.write(bytes(WIDE))
+        getattr(transport, how)()
+        taken = 0
+
+        def is_lost() -> bool:
+            nonlocal taken
+            taken += len(drained(reading))
+            return protocol.closed.is_set()
+
+        await until(is_lost, "connection_lost()")
+        await left_alone(squatters, transport, protocol, pipe)
+        assert taken + len(drained(reading)) == WIDE
 
 
 @requires("PIPE-CONNECT_READ_PIPE-13", "PIPE-CONNECT_WRITE_PIPE-15")

@@ -57,6 +57,23 @@ async def test_no_fileno_over_a_socket(loop: asyncio.AbstractEventLoop, way: str
         await send.over()
 
 
+class Numbered(Readable):
+    """A file object whose fileno() is no descriptor."""
+
+    def fileno(self) -> int:
+        """Return what others take for no descriptor."""
+        return -1
+
+
+@requires("SENDF-COMMON-19")
+@on_ways(*NATIVE)
+async def test_no_descriptor_behind_fileno(loop: asyncio.AbstractEventLoop, way: str) -> None:
+    """A file object whose fileno() returns what is no descriptor is sent by the fallback."""
+    async with sending(loop, way, [expect_pattern(SEED, SIZE), expect_eof()]) as send:
+        assert await send(Numbered(pattern(SEED, SIZE))) == SIZE
+        await send.over()
+
+
 @requires("SENDF-COMMON-14")
 @on_ways(*NATIVE)
 async def test_a_pipe_without_fallback(loop: asyncio.AbstractEventLoop, way: str) -> None:

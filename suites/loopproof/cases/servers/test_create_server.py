@@ -79,6 +79,16 @@ async def test_a_free_port(serve: Serve, port: Any) -> None:
         await service.visit()
 
 
+@requires("SERV-CREATE_SERVER-49")
+@on_servers("tcp")
+@pytest.mark.parametrize("port", ["", b""])
+async def test_an_empty_port(serve: Serve, port: Any) -> None:
+    """An empty port beside a host is a free port."""
+    service = await serve(port=port)
+    assert service.address[1] > 1023
+    await service.visit()
+
+
 @requires("SERV-CREATE_SERVER-04")
 @on_servers("tcp")
 @pytest.mark.parametrize("host", [None, ""])
