@@ -140,6 +140,11 @@ async def refused_twice(loop: Loop, port: Port, factory: Callable[[], Any]) -> N
     await loop.create_connection(factory, None, port.number)
 
 
+async def refused_in_a_race(loop: Loop, port: Port, factory: Callable[[], Any]) -> None:
+    """Connect to a name with two addresses side by side, where nobody listens."""
+    await loop.create_connection(factory, None, port.number, happy_eyeballs_delay=0.001)
+
+
 async def not_bound(loop: Loop, port: Port, factory: Callable[[], Any]) -> None:
     """Connect from an address that this machine has not."""
     await loop.create_connection(factory, "127.0.0.1", port.listen().number, local_addr=("192.0.2.1", 0))
@@ -258,6 +263,14 @@ async def failed(loop: Loop, failing: Failing) -> None:
 def test_the_error_is_in_no_cycle(loop: Loop, how: str) -> None:
     """The error of a failed attempt is gone once nobody has it, without a garbage collection."""
     found = cycles_of(loop, PLAIN[how])
+    assert not found, f"in a reference cycle: {found!r}"
+
+
+@requires("CONN-CREATE_CONNECTION-50")
+@needs("ipv6", "happy_eyeballs")
+def test_the_error_of_a_race_is_in_no_cycle(loop: Loop) -> None:
+    """The same holds where attempts run side by side, and for the error of each of them."""
+    found = cycles_of(loop, refused_in_a_race)
     assert not found, f"in a reference cycle: {found!r}"
 
 

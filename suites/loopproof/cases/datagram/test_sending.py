@@ -322,3 +322,35 @@ async def test_an_endpoint_without_peer_that_is_lost(
         await polls(2)
         assert link.arrived() == []
         assert not reports, f"reports: {reports}"
+
+
+@requires("DGRAM-SENDTO-19")
+@needs("udp")
+@pytest.mark.parametrize("host", ["localhost", "127.1", ""])
+async def test_an_address_that_has_to_be_resolved(loop: Loop, host: str) -> None:
+    """A name, an address in another notation, and an empty host, which is this machine, are resolved."""
+    with bound(host="127.0.0.1") as beyond:
+        async with endpoint(loop, local_addr=("127.0.0.1", 0)) as link:
+            link.transport.sendto(b"question", (host, beyond.getsockname()[1]))
+            beyond.settimeout(5)
+            await polls(3)
+            assert beyond.recv(100) == b"question"
+            assert not link.errors
+
+
+@requires("DGRAM-SENDTO-20")
+@needs("udp")
+@pytest.mark.skipif(not hasattr(socket, "SO_BINDTODEVICE"), reason="nothing keeps the datagram on this machine")
+async def test_everybody(loop: Loop) -> None:
+    """The host "<broadcast>" is everybody in the network."""
+    here = b"lo\0"
+    with bound(host="0.0.0.0") as beyond, socket.socket(type=socket.SOCK_DGRAM) as ours:
+        for sock in (beyond, ours):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, here)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        async with endpoint(loop, sock=ours) as link:
+            link.transport.sendto(b"all", ("<broadcast>", beyond.getsockname()[1]))
+            beyond.settimeout(5)
+            await polls(3)
+            assert beyond.recv(100) == b"all"
+            assert not link.errors

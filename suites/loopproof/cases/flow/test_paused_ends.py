@@ -24,6 +24,17 @@ async def test_an_abort_of_a_paused_connection_does_not_resume(connect: Connect)
 
 
 @requires("FLOW-SET_WRITE_BUFFER_LIMITS-12")
+@on_streams()
+async def test_an_abort_in_pause_writing_does_not_resume(connect: Connect) -> None:
+    """A protocol that aborts the connection in pause_writing() is told of nothing but the loss."""
+    give_up = {"pause_writing": lambda protocol: protocol.transport.abort()}
+    link = await connect([hold(), drain()], narrow=True, protocol=lambda: RecordingProtocol(on=give_up))
+    link.transport.write(bytes(WIDTH))
+    assert await link.lost() is None
+    assert link.names == ["connection_made", "pause_writing", "connection_lost"]
+
+
+@requires("FLOW-SET_WRITE_BUFFER_LIMITS-12")
 @on_streams("tcp-client", "tcp-server", "accepted", "connected")
 async def test_a_reset_of_a_paused_connection_does_not_resume(connect: Connect) -> None:
     """A connection that the peer resets while it is paused is lost with the error and without resume_writing()."""

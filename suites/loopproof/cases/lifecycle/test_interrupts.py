@@ -1,8 +1,10 @@
 """KeyboardInterrupt and SystemExit out of user code: they leave the run, and the loop survives them."""
 
 import asyncio
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from loopproof.authoring import Background, needs, raises, requires
+from loopproof.authoring.execution import run_until_interrupted
 
 
 class OwnExit(SystemExit):
@@ -378,3 +381,29 @@ def test_an_interrupt_while_the_coroutine_waits(loop: asyncio.AbstractEventLoop,
     assert not task.done()
     later.set_result(None)
     assert loop.run_until_complete(task) is None
+
+
+@requires("LIFE-RUN_FOREVER-20")
+def test_an_interrupt_by_a_signal(loop: asyncio.AbstractEventLoop) -> None:
+    """What a handler of signal.signal() raises for SIGINT while the loop waits leaves the run; the loop runs again."""
+    running, handled = threading.Event(), threading.Event()
+
+    def handle(*_: object) -> None:
+        if not handled.is_set():
+            handled.set()
+            raise KeyboardInterrupt
+
+    def kill() -> None:
+        running.wait(5)
+        while not handled.wait(0.01):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        loop.call_soon(running.set)
+        with Background(kill):
+            run_until_interrupted(loop, KeyboardInterrupt)
+        assert not loop.is_running()
+        assert run_once_more(loop) == list(range(10)), "the loop does not run properly after the interrupt"
+    finally:
+        signal.signal(signal.SIGINT, before)

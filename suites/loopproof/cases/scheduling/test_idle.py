@@ -144,3 +144,27 @@ def test_an_idle_loop_uses_no_processor_time_after_a_wake_up(new_loop: Factory) 
         loop.call_soon_threadsafe(int)
     share = processor_share_of_idling(loop)
     assert share < 0.25, f"with nothing to do the loop used {share:.0%} of the processor time of a thread that works"
+
+
+@requires("SCHED-FAIRNESS-05", "FD-REMOVE_READER-07")
+@needs("fdwatch")
+def test_a_removed_watch_of_a_file_that_stays_open_costs_nothing(new_loop: Factory) -> None:
+    """Removed and closed, a descriptor whose open file is ready, and open by another number, costs nothing."""
+    loop = new_loop()
+    near, far = socket.socketpair()
+    again = near.dup()
+    with near, far, again:
+        seen: list[int] = []
+        far.send(b"x")
+
+        def leave() -> None:
+            seen.append(near.fileno())
+            loop.remove_reader(near.fileno())
+            near.close()
+            loop.stop()
+
+        loop.add_reader(near.fileno(), leave)
+        loop.run_forever()
+        share = processor_share_of_idling(loop)
+        assert len(seen) == 1
+    assert share < 0.25, f"with nothing to do the loop used {share:.0%} of the processor time of a thread that works"

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from loopproof.authoring import Serve, needs, on_servers, raises, requires, unti
 from loopproof.authoring.descriptors import Squatters
 from loopproof.authoring.links import polls
 from loopproof.authoring.serving import listening
+from loopproof.faultkit import expect, send
 
 
 def bound(family: int = socket.AF_INET) -> socket.socket:
@@ -46,6 +48,20 @@ async def test_a_socket_of_ipv6(serve: Serve) -> None:
     service = await serve(sock=sock)
     assert sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == before
     await service.visit()
+
+
+@requires("SERV-CREATE_SERVER-50")
+@on_servers("tcp")
+async def test_a_unix_socket(serve: Serve, tmp_path: Path) -> None:
+    """A UNIX stream socket is served by create_server() as well, and each connection tells its names."""
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(str(tmp_path / "socket"))
+    link = await (await serve(sock=sock)).visit([send(b"question"), expect(b"answer")])
+    assert await link.received(8) == b"question"
+    link.transport.write(b"answer")
+    await link.verified()
+    assert link.transport.get_extra_info("sockname") == str(tmp_path / "socket")
+    assert not link.transport.get_extra_info("peername")
 
 
 @requires("SERV-CREATE_SERVER-08")

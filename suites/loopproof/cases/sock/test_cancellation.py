@@ -148,13 +148,18 @@ async def test_the_number_of_a_closed_socket(loop: asyncio.AbstractEventLoop, op
 
 @requires("SOCK-COMMON-09")
 @on_operations("sock_recv", "sock_recv_into", "sock_sendall", "sock_accept")
-async def test_closed_while_it_waits(loop: asyncio.AbstractEventLoop, operation: str) -> None:
+@pytest.mark.parametrize("polled", [True, False])
+async def test_closed_while_it_waits(loop: asyncio.AbstractEventLoop, operation: str, polled: bool) -> None:
     """A socket that is closed under an operation leaves it waiting or fails it; a cancel ends it."""
     with Squatters() as squatters, waiting_socket(operation) as ours:
-        task = await waiting(start(loop, operation, ours))
+        if polled:
+            task = await waiting(start(loop, operation, ours))
+        else:
+            task = asyncio.ensure_future(start(loop, operation, ours))
+            await asyncio.sleep(0)  # its first step, and no poll after it
         number = ours.fileno()
         ours.close()
-        if number not in descriptors():  # a loop may keep it open for as long as the operation waits
+        if polled and number not in descriptors():  # a loop may keep it open for as long as the operation waits
             squatters.occupy(number)
         await polls(5)
         task.cancel()
