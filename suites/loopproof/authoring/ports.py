@@ -1,9 +1,10 @@
 """Ports of the loopback interface that a case has to itself: where nobody listens, somebody does, or nobody answers."""
 
 import errno
-import select
 import socket
 from types import TracebackType
+
+from .sockets import readable
 
 
 class Port:
@@ -58,7 +59,7 @@ class Port:
 
     def waiting(self, host: str = "") -> bool:
         """Tell whether a connection to an address, by default the first, waits to be accepted."""
-        return bool(select.select([self._sockets[host or self._hosts[0]]], [], [], 0)[0])
+        return readable(self._sockets[host or self._hosts[0]])
 
     def accept(self, host: str = "") -> socket.socket:
         """Return the next connection to an address, by default the first; it has a timeout of some seconds."""

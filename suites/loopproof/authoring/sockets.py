@@ -102,8 +102,7 @@ async def cancelled(task: "asyncio.Task[Any]") -> None:
 
 def is_ready(ours: socket.socket, to: str = "read") -> None:
     """Check that the kernel would tell a loop that polls now that the socket is ready."""
-    reading, writing, _ = select.select([ours] * (to == "read"), [ours] * (to == "write"), [], 5)
-    assert reading or writing, f"the socket is not ready to {to}"
+    assert _poll(ours, {"read": select.POLLIN, "write": select.POLLOUT}[to], 5), f"the socket is not ready to {to}"
 
 
 async def ahead(loop: asyncio.AbstractEventLoop, ready: Callable[[], object], action: Callable[[], Any]) -> bool:
@@ -126,7 +125,14 @@ async def ahead(loop: asyncio.AbstractEventLoop, ready: Callable[[], object], ac
 
 def readable(ours: socket.socket) -> bool:
     """Tell whether there is something to take."""
-    return bool(select.select([ours], [], [], 0)[0])
+    return _poll(ours, select.POLLIN, 0)
+
+
+def _poll(ours: socket.socket, events: int, seconds: float) -> bool:
+    """Tell whether the kernel has one of the events; not by select(), which no number from 1024 on can be given to."""
+    poll = select.poll()
+    poll.register(ours, events)
+    return bool(poll.poll(seconds * 1000))
 
 
 Operation = Callable[[asyncio.AbstractEventLoop, Any], Awaitable[Any]]

@@ -13,6 +13,7 @@ from loopproof.authoring import needs, raises, requires, until
 from loopproof.authoring.history import RecordingBufferedProtocol, RecordingProtocol
 from loopproof.authoring.links import ended
 from loopproof.authoring.ports import Port
+from loopproof.authoring.sockets import verified
 from loopproof.faultkit import Peer, accept, expect, expect_eof, send
 
 Loop = Any  # typeshed does not know all arguments that are tried here
@@ -42,6 +43,7 @@ async def test_the_pair_that_is_returned(loop: Loop, kind: Callable[[], Any]) ->
         transport.close()
         await until(protocol.closed.is_set, "connection_lost()")
         protocol.history.check()
+        await verified(peer)
 
 
 @requires("CONN-CREATE_CONNECTION-61")
@@ -143,6 +145,7 @@ async def test_connection_made_raises(loop: Loop, reports: list[Report]) -> None
         transport.write(b"more")
         transport.close()
         await until(protocol.closed.is_set, "connection_lost()")
+        await verified(peer)
 
 
 @requires("CONN-CREATE_CONNECTION-52")

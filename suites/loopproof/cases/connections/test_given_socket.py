@@ -13,6 +13,7 @@ from loopproof.authoring.descriptors import closed_once
 from loopproof.authoring.history import RecordingProtocol
 from loopproof.authoring.links import ended
 from loopproof.authoring.ports import Port
+from loopproof.authoring.sockets import readable, verified
 from loopproof.faultkit import Peer, accept, expect, expect_eof, hold, send, shutdown
 
 Loop = Any  # typeshed does not know all arguments that are tried here
@@ -34,6 +35,7 @@ async def test_a_connected_socket_is_used_as_it_is(loop: Loop, mode: str) -> Non
         await until(lambda: protocol.history.received == b"answer", "the answer")
         transport.close()
         await until(protocol.closed.is_set, "connection_lost()")
+        await verified(peer)
 
 
 @requires("CONN-CREATE_CONNECTION-12")
@@ -59,6 +61,7 @@ async def test_a_socket_that_nobody_keeps(loop: Loop) -> None:
         await until(lambda: protocol.history.received == b"data", "data")
         transport.close()
         await until(protocol.closed.is_set, "connection_lost()")
+        await verified(peer)
 
 
 @requires("CONN-CREATE_CONNECTION-12")
@@ -76,6 +79,7 @@ async def test_what_came_before_the_loop(loop: Loop, end: bool) -> None:
             assert protocol.history.names == ["connection_made", "data_received", "eof_received", "connection_lost"]
         transport.close()
         await until(protocol.closed.is_set, "connection_lost()")
+        await verified(peer)
 
 
 @requires("CONN-CREATE_CONNECTION-12")
@@ -124,6 +128,7 @@ async def test_families_of_a_socket(loop: Loop, listen: Any) -> None:
         await until(lambda: protocol.history.received == b"answer", "the answer")
         transport.close()
         await until(protocol.closed.is_set, "connection_lost()")
+        await verified(peer)
 
 
 @requires("CONN-CREATE_CONNECTION-15")
@@ -135,6 +140,7 @@ async def test_one_end_of_a_pair(loop: Loop) -> None:
         theirs.send(b"data")
         await until(lambda: protocol.history.received == b"data", "data")
         await ended(transport, protocol)
+        await until(lambda: readable(theirs), "the end of the stream")
         assert theirs.recv(10) == b""
 
 

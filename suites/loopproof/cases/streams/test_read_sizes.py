@@ -7,6 +7,7 @@ import pytest
 
 from loopproof.authoring import needs, raises, requires, until
 from loopproof.authoring.links import polls
+from loopproof.authoring.sockets import ended
 from loopproof.authoring.streaming import streams
 from loopproof.faultkit import hold, pattern, reset, send, send_pattern, shutdown
 
@@ -120,7 +121,7 @@ async def test_a_reset_while_a_read_waits(loop: Loop, how: str) -> None:
         assert not waiting.done()
         link.peer.release()
         with raises(ConnectionResetError):
-            await waiting
+            await ended(waiting, "the end of the read")
         for _ in range(2):
             with raises(ConnectionResetError):
                 await getattr(link.reader, how)(*arguments)

@@ -7,6 +7,7 @@ import pytest
 
 from loopproof.authoring import needs, raises, requires, until
 from loopproof.authoring.links import WIDTH, polls
+from loopproof.authoring.sockets import verified
 from loopproof.authoring.streaming import unix_peer
 from loopproof.faultkit import Peer, accept, drain, expect, hold, pattern, send, send_pattern, shutdown
 
@@ -14,10 +15,11 @@ Loop = asyncio.AbstractEventLoop
 LINES = b"".join(b"%d:%s\r\n" % (size, b"x" * size) for size in (0, 1, 2, 3, 100, 1000, 5000))
 
 
-async def over(writer: asyncio.StreamWriter) -> None:
-    """Close a stream and wait until it is closed."""
+async def over(writer: asyncio.StreamWriter, peer: Peer) -> None:
+    """Close a stream, wait until it is closed, and see the peer's script through."""
     writer.close()
     await writer.wait_closed()
+    await verified(peer)
 
 
 @requires("STREAM-OPEN_CONNECTION-01")
@@ -30,18 +32,18 @@ async def test_a_client(loop: Loop) -> None:
         await writer.drain()
         assert await reader.readexactly(6) == b"answer"
         assert writer.get_extra_info("peername") == peer.address
-        await over(writer)
+        await over(writer, peer)
 
 
 @requires("STREAM-OPEN_CONNECTION-02")
 @needs("unix")
 async def test_a_unix_client(loop: Loop) -> None:
     """open_unix_connection() gives a reader and a writer that exchange data with the peer."""
-    with unix_peer([expect(b"ask"), send(b"answer"), drain()]) as (path, _):
+    with unix_peer([expect(b"ask"), send(b"answer"), drain()]) as (path, peer):
         reader, writer = await asyncio.open_unix_connection(path)
         writer.write(b"ask")
         assert await reader.readexactly(6) == b"answer"
-        await over(writer)
+        await over(writer, peer)
 
 
 @requires("STREAM-OPEN_CONNECTION-13")
@@ -67,7 +69,7 @@ async def test_whatever_the_chunks(loop: Loop, how: str, chunks: tuple[int, ...]
         assert received == LINES
         assert await reader.read() == b""
         assert reader.at_eof()
-        await over(writer)
+        await over(writer, peer)
 
 
 @requires("STREAM-OPEN_CONNECTION-13")
@@ -84,7 +86,7 @@ async def test_the_end_comes_early(loop: Loop) -> None:
                     await (reader.readexactly(5) if how == "readexactly" else reader.readuntil(b"!"))
                 assert isinstance(raised.value, asyncio.IncompleteReadError)
                 assert raised.value.partial == b"rest"
-            await over(writer)
+            await over(writer, peer)
 
 
 @requires("STREAM-OPEN_CONNECTION-07", "STREAM-OPEN_CONNECTION-13")
@@ -103,7 +105,7 @@ async def test_a_reader_that_does_not_keep_up(loop: Loop) -> None:
         while part := await reader.read(100_000):
             received += part
         assert received == pattern(3, 4 * WIDTH)
-        await over(writer)
+        await over(writer, peer)
 
 
 @requires("STREAM-OPEN_CONNECTION-14")
@@ -121,4 +123,4 @@ async def test_a_read_that_is_cancelled(loop: Loop) -> None:
                 await task
         peer.release()
         assert await reader.readexactly(8) == b"halfmore"
-        await over(writer)
+        await over(writer, peer)

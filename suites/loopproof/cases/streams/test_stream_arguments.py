@@ -11,16 +11,18 @@ from loopproof import faultkit
 from loopproof.authoring import needs, raises, requires, until
 from loopproof.authoring.certificates import authority, certificate, client_context, server_context
 from loopproof.authoring.links import unverified
+from loopproof.authoring.sockets import verified
 from loopproof.authoring.streaming import unix_peer
 from loopproof.faultkit import Peer, accept, connect, drain, expect, expect_eof, hold, send
 
 Loop = asyncio.AbstractEventLoop
 
 
-async def over(writer: asyncio.StreamWriter) -> None:
-    """Close a stream and wait until it is closed."""
+async def over(writer: asyncio.StreamWriter, peer: Peer) -> None:
+    """Close a stream, wait until it is closed, and see the peer's script through."""
     writer.close()
     await writer.wait_closed()
+    await verified(peer)
 
 
 @requires("STREAM-OPEN_CONNECTION-15")
@@ -31,18 +33,18 @@ async def test_a_limit_for_a_client(loop: Loop) -> None:
         reader, writer = await asyncio.open_connection(*peer.address, limit=10)
         with raises(ValueError):
             await reader.readline()
-        await over(writer)
+        await over(writer, peer)
 
 
 @requires("STREAM-OPEN_CONNECTION-15")
 @needs("unix")
 async def test_a_limit_for_a_unix_client(loop: Loop) -> None:
     """The limit of open_unix_connection() is that of its reader."""
-    with unix_peer([send(b"x" * 20 + b"\n"), drain()]) as (path, _):
+    with unix_peer([send(b"x" * 20 + b"\n"), drain()]) as (path, peer):
         reader, writer = await asyncio.open_unix_connection(path, limit=10)
         with raises(ValueError):
             await reader.readline()
-        await over(writer)
+        await over(writer, peer)
 
 
 @requires("STREAM-OPEN_CONNECTION-16")
@@ -74,7 +76,7 @@ async def test_arguments_of_a_client(loop: Loop, how: str) -> None:
         assert await reader.readexactly(6) == b"answer"
         if how == "local_addr":
             assert writer.get_extra_info("sockname")[0] == "127.0.0.2"
-        await over(writer)
+        await over(writer, peer)
 
 
 @requires("STREAM-OPEN_CONNECTION-15")
@@ -213,7 +215,7 @@ async def test_arguments_of_a_unix_server(loop: Loop, tmp_path: Path, how: str) 
 @pytest.mark.parametrize("how", ["str", "path", "sock"])
 async def test_arguments_of_a_unix_client(loop: Loop, how: str) -> None:
     """open_unix_connection() takes a path as text or object, or a socket that is connected."""
-    with unix_peer([expect(b"ask"), send(b"answer"), drain()]) as (path, _):
+    with unix_peer([expect(b"ask"), send(b"answer"), drain()]) as (path, peer):
         ours = socket.socket(socket.AF_UNIX)
         if how == "sock":
             ours.connect(path)
@@ -224,4 +226,4 @@ async def test_arguments_of_a_unix_client(loop: Loop, how: str) -> None:
         reader, writer = await asyncio.open_unix_connection(**given)
         writer.write(b"ask")
         assert await reader.readexactly(6) == b"answer"
-        await over(writer)
+        await over(writer, peer)

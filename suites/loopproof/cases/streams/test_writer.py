@@ -10,6 +10,7 @@ import pytest
 
 from loopproof.authoring import needs, raises, requires, until
 from loopproof.authoring.links import WIDTH, polls, unverified
+from loopproof.authoring.sockets import ended, verified
 from loopproof.faultkit import Peer, accept, drain, expect_eof, expect_pattern, hold, pattern, reset
 
 Loop = asyncio.AbstractEventLoop
@@ -40,6 +41,7 @@ async def test_drain_waits(loop: Loop, tasks: int) -> None:
         await writer.drain()
         writer.close()
         await writer.wait_closed()
+        await verified(peer)
 
 
 @requires("STREAM-OPEN_CONNECTION-04")
@@ -77,6 +79,7 @@ async def test_the_end_is_waited_for(loop: Loop) -> None:
         await until(waiting.done, "the end of wait_closed()")
         assert waiting.result() is None
         await writer.wait_closed()
+        await verified(peer)
 
 
 @requires("STREAM-OPEN_CONNECTION-06")
@@ -87,7 +90,7 @@ async def test_the_end_by_a_reset(loop: Loop) -> None:
         reader, writer = await asyncio.open_connection(*peer.address)
         peer.release()
         with raises(ConnectionResetError):
-            await reader.read()
+            await ended(asyncio.ensure_future(reader.read()), "the end of the read")
         with raises(ConnectionResetError):
             await writer.wait_closed()
         writer.close()
