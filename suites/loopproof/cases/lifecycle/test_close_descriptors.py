@@ -126,7 +126,8 @@ def test_a_second_close_does_not_close_descriptors_of_others(loop_factory: Facto
         loop.close()
         del loop
         gc.collect()
-        gone = {number: target for number, target in mine.items() if descriptors().get(number) != target}
+        left = descriptors()
+        gone = {number: target for number, target in mine.items() if left.get(number) != target}
         assert gone == {}, f"a second close() closed descriptors that are not the loop's: {gone}"
         for number, (here, there) in enumerate(pairs):
             there.send(bytes([number]))
