@@ -122,6 +122,7 @@ async def test_a_cancel_at_every_turn(loop: asyncio.AbstractEventLoop, tmp_path:
 
 
 @requires("SOCK-COMMON-03")
+@needs("sock")
 @pytest.mark.parametrize("family", FAMILIES)
 async def test_a_cancelled_wait_takes_no_later_connection(
     loop: asyncio.AbstractEventLoop, tmp_path: Path, family: str
