@@ -1,4 +1,4 @@
-"""refloop when an allocation has failed: what was called can be called again, and does then what it should have done."""
+"""refloop when an allocation has failed: what was called can be called again, and does what it should have done."""
 
 import asyncio
 import contextvars
