@@ -26,9 +26,11 @@ static struct handle *allocate(struct core_state *state, bool timer) {
   unsigned *count = timer ? &state->free_timer_handle_count : &state->free_handle_count;
   struct handle *handle = NULL;
 
-  if (*count <= RESERVED_HANDLES && ((handle = new_handle(state, timer)) != NULL || *list == NULL))
-    return handle;
-  PyErr_Clear();
+  if (*count <= RESERVED_HANDLES) {
+    if ((handle = new_handle(state, timer)) != NULL || *list == NULL)
+      return handle;
+    PyErr_Clear();
+  }
   handle = *list;
   *list = (struct handle *)handle->callback;
   --*count;

@@ -37,17 +37,21 @@ def end_as(future: asyncio.Future[T], source: concurrent.futures.Future[T]) -> N
     """End ``future`` as the call in the executor has ended, unless it is cancelled."""
     if future.cancelled():
         return
-    if source.cancelled():
-        future.cancel()
-        return
-    exception = source.exception()
+    try:
+        if source.cancelled():
+            future.cancel()
+            return
+        exception = source.exception()
+        if exception is None:
+            result = source.result()
+        elif (convert := CONVERTED.get(type(exception))) is not None:
+            exception = convert(*exception.args).with_traceback(exception.__traceback__)
+    except MemoryError as exc:  # then that is what became of it
+        exception = exc
     if exception is None:
-        future.set_result(source.result())
-        return
-    convert = CONVERTED.get(type(exception))
-    if convert is not None:
-        exception = convert(*exception.args).with_traceback(exception.__traceback__)
-    future.set_exception(exception)
+        future.set_result(result)
+    else:
+        future.set_exception(exception)
 
 
 def pass_cancellation_on(source: concurrent.futures.Future[T], future: asyncio.Future[T]) -> None:

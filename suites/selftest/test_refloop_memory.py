@@ -1,6 +1,8 @@
 """refloop when an allocation has failed: what was called can be called again, and does what it should have done."""
 
 import asyncio
+import concurrent.futures
+import contextlib
 import contextvars
 import errno
 import itertools
@@ -12,6 +14,7 @@ import pytest
 
 import refloop
 from loopproof.faultkit import AllocationFaults
+from refloop.executor import end_as
 
 
 class Lost(asyncio.Protocol):
@@ -139,3 +142,16 @@ def test_a_server_without_memory_for_its_timer_tries_again() -> None:
     loop.run_until_complete(main())
     loop.close()
     assert [type(exception) for exception in reports] == [MemoryError]
+
+
+def test_a_call_in_an_executor_ends_also_without_memory() -> None:
+    async def main() -> None:
+        source: concurrent.futures.Future[int] = concurrent.futures.Future()
+        source.set_result(1)
+        for faults in each_failure():
+            future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+            assert not fails(faults, lambda it=future: end_as(it, source))
+            with contextlib.suppress(MemoryError):
+                assert future.result() == 1
+
+    refloop.run(main())
