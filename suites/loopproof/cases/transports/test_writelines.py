@@ -76,6 +76,20 @@ async def test_any_iterable(connect: Connect, kind: str, queued: bool) -> None:
         assert link.peer.log[-1].bytes == WIDTH + 11
 
 
+@requires("TRANS-WRITELINES-06")
+@on_streams()
+@pytest.mark.parametrize("queued", [False, True])
+@pytest.mark.parametrize("parts", [[b"a", b""], [b""]], ids=["last", "alone"])
+async def test_an_empty_element_before_the_end(connect: Connect, parts: list[Any], queued: bool) -> None:
+    """A transport that is closed behind an empty element, with nothing after it, sends what there is and ends."""
+    link = await clogged(connect) if queued else await connect([hold(), expect(b"".join(parts)), expect_eof()])
+    link.transport.writelines(parts)
+    link.transport.close()
+    link.peer.release()
+    assert await link.lost() is None
+    await link.verified()
+
+
 @requires("TRANS-WRITELINES-06", "TRANS-WRITELINES-01")
 @on_streams()
 @pytest.mark.parametrize("queued", [False, True])
