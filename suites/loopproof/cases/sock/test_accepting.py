@@ -121,6 +121,26 @@ async def test_a_cancel_at_every_turn(loop: asyncio.AbstractEventLoop, tmp_path:
         await at_every_turn(scenario)
 
 
+@requires("SOCK-SOCK_ACCEPT-03")
+@needs("sock")
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_a_cancel_in_the_turn_of_a_connection(
+    loop: asyncio.AbstractEventLoop, tmp_path: Path, family: str
+) -> None:
+    """What comes in the turn in which the operation is cancelled is its result, or left to who accepts next."""
+    with listener_of(family, tmp_path) as listener, socket.socket(listener.family) as ours:
+        task = asyncio.ensure_future(loop.sock_accept(listener))
+        await polls(3)
+        ours.connect(listener.getsockname())
+        ours.send(b"hello")
+        loop.call_soon(task.cancel)  # by the stock loop run after it has seen the connection, and before it accepts
+        await polls(3)
+        accepted, _ = listener.accept() if task.cancelled() else task.result()
+        with accepted:
+            accepted.setblocking(True)
+            assert accepted.recv(10) == b"hello"
+
+
 @requires("SOCK-COMMON-03")
 @needs("sock")
 @pytest.mark.parametrize("family", FAMILIES)
