@@ -101,7 +101,7 @@ def test_transfers_are_cut_and_every_byte_arrives(loop: str, calls: str) -> None
 
 @ON_LOOPS
 def test_polling_is_interrupted(loop: str) -> None:
-    injector = faultkit.Injector([fail("polling", "EINTR", count=3)])
+    injector = faultkit.Injector([fail("polling", "EINTR", kind="epoll", count=3)])
     assert is_answer(exchange_under(injector, loop))
     assert injected(injector) == [("epoll", "fail", "EINTR")] * 3
 
