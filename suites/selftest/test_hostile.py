@@ -1,9 +1,14 @@
 """Each hostile loop gets the right verdict with evidence, costs one case, and the run goes on."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import miniature
 import pytest
+
+from loopproof.plugin.claims import Claims
+from loopproof.plugin.supervision import Supervision
+from loopproof.profiles import Profile
 
 ATTACKS = {
     "Segfaults": ("crash", "SIGSEGV", "C backtrace (SIGSEGV)"),
@@ -67,6 +72,19 @@ def test_the_first_failure_ends_the_run_if_asked_to(attack: str, tmp_path: Path)
     assert "stopping after 1 failures" in done.stdout
     assert list(miniature.verdicts(result)) == ["test_before", "test_attacked"]
     assert result["complete"] is False
+
+
+def test_cases_may_be_sent_to_a_worker_that_has_just_died(tmp_path: Path) -> None:
+    """As xdist does where several die at the same time; it hears of their deaths afterwards."""
+
+    def send(*_: object, **__: object) -> None:
+        raise OSError("cannot send (already closed?)")
+
+    node = SimpleNamespace(workerinput={}, gateway=SimpleNamespace(id="gw0"), sendcommand=send)
+    supervision = Supervision(Profile("mine", "mine:Loop"), Claims.trusting(frozenset()), tmp_path)
+    supervision.pytest_configure_node(node)
+    node.sendcommand("runtests", indices=[1])
+    assert node.sendcommand is not send
 
 
 def test_a_thread_that_is_ending_is_none_of_the_leaks(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The side of the run that survives: starts workers with a black box each, and tells how a dead one died."""
 
+import contextlib
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ class Supervision:
             "box": str(self._box_of(node)),
             "claims": self._claims.to_json(),
         }
+        node.sendcommand = _forgiving(node.sendcommand)
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Keep the session, which knows how many cases have failed."""
@@ -67,6 +70,19 @@ class Supervision:
 
     def _box_of(self, node: Any) -> Path:
         return self._folder / str(node.gateway.id)
+
+
+def _forgiving(send: Callable[..., None]) -> Callable[..., None]:
+    """Return what sends to a worker, and leaves it at that if the worker has just died: xdist is about to hear of it.
+
+    It would break off the run otherwise, where several die at a time.
+    """
+
+    def send_if_alive(*args: Any, **kwargs: Any) -> None:
+        with contextlib.suppress(OSError):
+            send(*args, **kwargs)
+
+    return send_if_alive
 
 
 def _exit_status(node: Any) -> int | None:
