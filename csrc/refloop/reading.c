@@ -66,14 +66,24 @@ static size_t room_size(unsigned room) { return READING_SIZE >> (2 * (READING_RO
 /* Data of this size may stay where it was read to: the object takes four times its size at most. */
 static bool fills(unsigned room, size_t size) { return size >= room_size(room) / 4; }
 
-/* The room to read into, for what comes is mostly as much as the last time. */
-static unsigned choose_room(size_t last) {
+/* The room to read into. */
+static unsigned choose_room(size_t expected) {
   unsigned room = READING_ROOMS - 1;
 
-  if (fills(0, last))
-    for (room = 0; room < READING_ROOMS - 1 && last >= room_size(room);)
+  if (fills(0, expected))
+    for (room = 0; room < READING_ROOMS - 1 && expected >= room_size(room);)
       room++;
   return room;
+}
+
+/* What is expected after a reading: as much, or nearly what was expected before, since a message may come in parts. A
+   room that became full was too small, nobody knows by how much. */
+static unsigned expect(size_t expected, unsigned room, size_t count) {
+  size_t less = expected - expected / 8;
+
+  if (count == room_size(room))
+    return READING_SIZE;
+  return (unsigned)(count > less ? count : less);
 }
 
 static char *read_memory(struct loop *loop, unsigned room) {
@@ -127,14 +137,14 @@ static void release_bytes(struct loop *loop, unsigned number, PyObject *bytes) {
 /* For an asyncio.Protocol. */
 static int read_data(struct transport *transport) {
   struct loop *loop = transport->loop;
-  unsigned room = choose_room(transport->last_read);
+  unsigned room = choose_room(transport->expected);
   char *memory = read_memory(loop, room);
   ssize_t count = receive(transport, memory, room_size(room));
   PyObject *stack[3] = {NULL}, *result = NULL;
 
   if (count <= 0)
     return without_data(transport, count);
-  transport->last_read = (unsigned)count;
+  transport->expected = expect(transport->expected, room, (size_t)count);
   stack[2] = bytes_of(loop, room, memory, (size_t)count);
   if (stack[2] == NULL)
     return transport_fatal(transport, transport->kind->read_failed);

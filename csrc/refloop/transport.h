@@ -65,7 +65,7 @@ struct transport {
   struct pollee reading, writing;
   int fd;               /* -1 if there never was one */
   unsigned lost_writes; /* since the connection is lost */
-  unsigned last_read;   /* bytes that were read the last time */
+  unsigned expected;    /* bytes that the next reading may find */
   bool open;            /* the descriptor is, and the transport's to close: until the connection is lost */
   bool numbered;        /* the file is a socket object, in which its own idea of the descriptor can be seen */
   bool reads;           /* reading is of use, if only to learn that the other side has gone */
