@@ -50,6 +50,22 @@ def test_data_that_is_kept_stays_as_it_was(loop: str, keep: int) -> None:
     assert run(loop, scene) == []
 
 
+def test_one_short_message_does_not_have_long_ones_read_in_parts() -> None:
+    pieces: list[int] = []
+
+    async def scene(_: Reports) -> None:
+        protocol = Recorder(data_received=lambda _, data: pieces.append(len(data)))
+        ours, theirs = socket.socketpair()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_000_000)
+        async with connected(protocol, (ours, theirs)):
+            for sent, size in enumerate([100_000, 100_000, 40_000, *[100_000] * 5], 1):
+                theirs.sendall(bytes(size))
+                await protocol.until(lambda sent=sent: len(pieces) >= sent)
+
+    assert run("refloop", scene) == []
+    assert pieces == [100_000, 100_000, 40_000, *[100_000] * 5]
+
+
 @pytest.mark.parametrize("every", [1, 2])
 @pytest.mark.parametrize("size", [5000, 10_240, 20_000, 70_000])
 def test_data_that_is_kept_takes_four_times_its_size_at_most(size: int, every: int) -> None:
