@@ -84,8 +84,9 @@ static inline struct timer_handle *handle_of_timer(struct timer *timer) {
 /* Makes the types. Returns 0, or -1 with an exception. */
 int handle_types_init(PyObject *module);
 
-/* Sets handles aside for when there is no memory. Returns 0, or -1 with an exception. */
 struct core_state;
+
+/* Sets handles aside for when there is no memory. Returns 0, or -1 with an exception. */
 int handle_reserve(struct core_state *state);
 
 /* Frees the freed handles that are kept for reuse. */

@@ -281,13 +281,13 @@ static int wait_for_resources(struct listener *listener) {
   if (start != NULL)
     retry = PyObject_CallMethod((PyObject *)listener->loop, "call_later", "dO", RETRY_DELAY, start);
   Py_XDECREF(start);
-  if (retry == NULL) {
+  if (retry != NULL) {
+    Py_XSETREF(listener->retry, retry);
+    pollee_unwatch(listener->loop, &listener->pollee);
+    give_exception(exception);
+  } else {
     Py_DECREF(exception);
-    return report_attempt(listener, "socket.accept() out of system resource");
   }
-  Py_XSETREF(listener->retry, retry);
-  pollee_unwatch(listener->loop, &listener->pollee);
-  give_exception(exception);
   return report_attempt(listener, "socket.accept() out of system resource");
 }
 

@@ -55,7 +55,6 @@ static const struct interned names[] = {
     {AT(str_context), "context"},
     {AT(str_data), "data"},
     {AT(str_delay), "delay"},
-    {AT(str_done), "done"},
     {AT(str_factory), "factory"},
     {AT(str_fd), "fd"},
     {AT(str_fileno), "fileno"},

@@ -56,7 +56,6 @@ struct core_state {
   PyObject *str_context;
   PyObject *str_data;
   PyObject *str_delay;
-  PyObject *str_done;
   PyObject *str_factory;
   PyObject *str_fd;
   PyObject *str_fileno;

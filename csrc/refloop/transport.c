@@ -83,26 +83,30 @@ int transport_set_up(struct transport *transport, const struct transport_kind *k
   return 0;
 }
 
+/* Lets go of the handle of a call that was queued. Returns 0, or -1 where there is none, with the exception. */
+static int queued(struct handle *handle) {
+  Py_XDECREF((PyObject *)handle);
+  return handle != NULL ? 0 : -1;
+}
+
 int transport_call_soon(struct transport *transport, PyObject *callback, PyObject *argument) {
-  struct handle *handle;
+  int failed;
 
   if (callback == NULL)
     return -1;
-  handle = schedule_soon(transport->loop, callback, &argument, argument != NULL, transport->context);
+  failed = queued(schedule_soon(transport->loop, callback, &argument, argument != NULL, transport->context));
   Py_DECREF(callback);
-  Py_XDECREF((PyObject *)handle);
-  return handle != NULL ? 0 : -1;
+  return failed;
 }
 
 /* Queues a call of a method of the transport itself, of which no object is made. Returns 0, or -1 with an exception. */
 static int call_own_soon(struct transport *transport, PyObject *name, PyObject *argument, PyObject *context) {
   PyObject *args[] = {(PyObject *)transport, argument};
   PyObject *method = PyObject_GetAttr((PyObject *)Py_TYPE(transport), name);
-  struct handle *handle = method != NULL ? schedule_soon(transport->loop, method, args, 2, context) : NULL;
+  int failed = queued(method != NULL ? schedule_soon(transport->loop, method, args, 2, context) : NULL);
 
   Py_XDECREF(method);
-  Py_XDECREF((PyObject *)handle);
-  return handle != NULL ? 0 : -1;
+  return failed;
 }
 
 /* Queues connection_made() and then, when reading starts and the waiter wakes up, begin(): both or none. Returns 0, or

@@ -10,6 +10,7 @@ from typing import Any
 from loopproof import faultkit
 
 from .links import LIFE, Step, until, unverified
+from .sockets import verified
 
 _NARROW = 131_072  # not less: TCP on the loopback interface crawls where a window is below a segment of 64 KiB
 
@@ -30,8 +31,17 @@ class Streams:
 
     async def verified(self) -> None:
         """Let the loop run until the peer's script is over; raise AssertionError that tells which step failed."""
-        await until(lambda: self.peer.ended, "the end of the peer's script")
-        self.peer.verify()
+        await verified(self.peer)
+
+
+async def over(writer: asyncio.StreamWriter, peer: faultkit.Peer) -> None:
+    """Close a stream, wait until it is closed, and let the loop run until the peer's script is over.
+
+    Raises AssertionError that tells which step of it failed, and whatever wait_closed() raises.
+    """
+    writer.close()
+    await writer.wait_closed()
+    await verified(peer)
 
 
 @contextlib.asynccontextmanager

@@ -65,7 +65,7 @@ class Execution:
         if item.stash.get(_LASTING, False) and not any(r.failed for r in reports if r.when != "teardown"):
             reports = self._attempt(item, case, nextitem)
         for report in reports:
-            self._waits += report.failed and report.duration >= 0.0008 * self._patience
+            self._waits += report.failed and report.duration >= 0.0008 * self._patience  # a turn is a millisecond
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True

@@ -23,6 +23,7 @@ class Selection:
         self._settings = settings
         self._claims = claims
         self._known = spec.load().requirements
+        self._wanted = {id_ for pattern in settings.requirements for id_ in fnmatch.filter(self._known, pattern)}
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """Leave out files that hold no case that is asked for: to import all of them takes seconds."""
@@ -31,10 +32,9 @@ class Selection:
         settings = self._settings
         if settings.areas and collection_path.parent.name not in settings.areas:
             return True
-        if settings.requirements:
+        if self._wanted:
             text = collection_path.read_text(encoding="utf-8")
-            wanted = (id_ for pattern in settings.requirements for id_ in fnmatch.filter(self._known, pattern))
-            return None if any(id_ in text for id_ in wanted) else True
+            return None if any(id_ in text for id_ in self._wanted) else True
         return None
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -77,8 +77,7 @@ class Selection:
         wanted = LEVELS[: LEVELS.index(settings.level) + 1]
         if all(requirement.level not in wanted for requirement in requirements):
             return False
-        patterns = settings.requirements
-        return not patterns or any(fnmatch.fnmatchcase(r.id, pattern) for r in requirements for pattern in patterns)
+        return not self._wanted or any(requirement.id in self._wanted for requirement in requirements)
 
     def _reason_to_skip(self, item: pytest.Item, requirements: list[spec.Requirement]) -> str | None:
         for requirement in requirements:

@@ -11,18 +11,7 @@ import pytest
 from loopproof.authoring import requires, until
 from loopproof.authoring.links import polls
 from loopproof.authoring.pipes import opened
-
-SIDES = ["reader", "writer"]
-
-
-def add(loop: Any, side: str) -> Any:
-    """add_reader() or add_writer()."""
-    return getattr(loop, f"add_{side}")
-
-
-def remove(loop: Any, side: str) -> Any:
-    """remove_reader() or remove_writer()."""
-    return getattr(loop, f"remove_{side}")
+from loopproof.authoring.watching import SIDES, add, remove
 
 
 @requires("FD-ADD_READER-15")

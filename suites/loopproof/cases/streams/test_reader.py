@@ -7,19 +7,11 @@ import pytest
 
 from loopproof.authoring import needs, raises, requires, until
 from loopproof.authoring.links import WIDTH, polls
-from loopproof.authoring.sockets import verified
-from loopproof.authoring.streaming import unix_peer
+from loopproof.authoring.streaming import over, unix_peer
 from loopproof.faultkit import Peer, accept, drain, expect, hold, pattern, send, send_pattern, shutdown
 
 Loop = asyncio.AbstractEventLoop
 LINES = b"".join(b"%d:%s\r\n" % (size, b"x" * size) for size in (0, 1, 2, 3, 100, 1000, 5000))
-
-
-async def over(writer: asyncio.StreamWriter, peer: Peer) -> None:
-    """Close a stream, wait until it is closed, and see the peer's script through."""
-    writer.close()
-    await writer.wait_closed()
-    await verified(peer)
 
 
 @requires("STREAM-OPEN_CONNECTION-01")

@@ -11,18 +11,10 @@ from loopproof import faultkit
 from loopproof.authoring import needs, raises, requires, until
 from loopproof.authoring.certificates import authority, certificate, client_context, server_context
 from loopproof.authoring.links import unverified
-from loopproof.authoring.sockets import verified
-from loopproof.authoring.streaming import unix_peer
+from loopproof.authoring.streaming import over, unix_peer
 from loopproof.faultkit import Peer, accept, connect, drain, expect, expect_eof, hold, send
 
 Loop = asyncio.AbstractEventLoop
-
-
-async def over(writer: asyncio.StreamWriter, peer: Peer) -> None:
-    """Close a stream, wait until it is closed, and see the peer's script through."""
-    writer.close()
-    await writer.wait_closed()
-    await verified(peer)
 
 
 @requires("STREAM-OPEN_CONNECTION-15")
